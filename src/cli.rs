@@ -22,6 +22,7 @@ pub(crate) use exit::Exit;
 pub(crate) use run::run_quietly;
 
 use crate::files::terminal;
+use crate::settings;
 use clap::{CommandFactory, Parser};
 use options::{Command, Options};
 use out::{Done, print, print_as_it_is, table, wrapped};
@@ -65,7 +66,7 @@ pub fn main() -> Exit {
             Command::Impacts(arguments) => impacts::impacts(arguments),
             Command::Combine(arguments) => combine::combine(arguments),
             Command::Report { run } => run::report(run),
-            Command::Schema => print(&format!("{:#}", crate::settings::schema())),
+            Command::Schema { method } => schema(method.as_deref()),
             Command::Completions { shell } => completions(*shell),
         })
     });
@@ -93,6 +94,11 @@ fn devices() -> Done {
         "\nthis binary was built with {}",
         backends().join(", ")
     ))
+}
+
+fn schema(method: Option<&str>) -> Done {
+    let own = method.and_then(settings::schema_of);
+    print(&format!("{:#}", own.unwrap_or_else(settings::schema)))
 }
 
 fn completions(shell: clap_complete::Shell) -> Done {

@@ -3,6 +3,7 @@
 //! [`plot`](crate::plot) and [`page`] are pure drawing: plain structs in, SVG, PNG and HTML
 //! out. The rest turns metrics into them.
 
+pub(crate) mod csv;
 pub(crate) mod heights;
 pub(crate) mod hepdata;
 pub(crate) mod page;

@@ -55,39 +55,55 @@ pub(crate) use runs::{RetrainingMode, RetrainingSpread, moved};
 pub use training::{Normalise, Schedule, Split};
 pub(crate) use words::words;
 
-/// JSON Schema of the configuration. With a matrix, `${axis}` may stand wherever a
-/// value does.
-#[must_use]
-pub fn schema() -> serde_json::Value {
+/// The schemas of the files of all methods, by the names that they have in the whole one. With a matrix,
+/// `${axis}` may stand wherever a value does.
+fn roots() -> [(&'static str, Value); 3] {
     let mut config = schemars::schema_for!(Config).to_value();
     allow_placeholders(&mut config);
-    let mut measurement = schemars::schema_for!(Measurement).to_value();
-    let mut limit = schemars::schema_for!(Limit).to_value();
-    // one table of definitions; what both have is a superset with placeholders
+    [
+        ("Config", config),
+        ("Measurement", schemars::schema_for!(Measurement).to_value()),
+        ("Limit", schemars::schema_for!(Limit).to_value()),
+    ]
+}
+
+/// JSON Schema of the configuration, of all methods.
+#[must_use]
+pub fn schema() -> Value {
+    merged(&["Config", "Measurement", "Limit"])
+}
+
+/// JSON Schema of the configurations of a method: none if there is no such method.
+pub(crate) fn schema_of(method: &str) -> Option<Value> {
+    let method: Method = serde_json::from_value(method.into()).ok()?;
+    Some(merged(&[match method {
+        Method::Reweight | Method::Ratio | Method::Interpolate => "Config",
+        Method::Measure => "Measurement",
+        Method::Limit => "Limit",
+    }]))
+}
+
+/// The schema of a file that is one of some.
+fn merged(which: &[&str]) -> Value {
+    // one table of definitions; what several have is a superset with placeholders
     let mut definitions = serde_json::Map::new();
-    for (name, schema) in [
-        ("Limit", &mut limit),
-        ("Measurement", &mut measurement),
-        ("Config", &mut config),
-    ] {
-        if let Value::Object(schema) = schema {
+    let roots = roots().into_iter().rev();
+    for (name, schema) in roots.filter(|(name, _)| which.contains(name)) {
+        if let Value::Object(mut schema) = schema {
             if let Some(Value::Object(own)) = schema.remove("$defs") {
                 definitions.extend(own);
             }
             schema.remove("$schema");
-            definitions.insert(name.to_owned(), Value::Object(std::mem::take(schema)));
+            definitions.insert(name.to_owned(), Value::Object(schema));
         }
     }
+    let reference = |name: &&str| json!({ "$ref": format!("#/$defs/{name}") });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Sideband",
         "description": "One experiment: ensembles, a measurement (`method = \"measure\"`), or a \
                         limit (`method = \"limit\"`).",
-        "anyOf": [
-            { "$ref": "#/$defs/Config" },
-            { "$ref": "#/$defs/Measurement" },
-            { "$ref": "#/$defs/Limit" },
-        ],
+        "anyOf": which.iter().map(reference).collect::<Vec<Value>>(),
         "$defs": definitions,
     })
 }
@@ -121,5 +137,52 @@ fn or_placeholder(schema: &mut Value) {
     if is_value || schema.get("$ref").is_some() || schema.get("oneOf").is_some() {
         let text = json!({ "type": "string", "pattern": "\\$\\{[^}]+\\}" });
         *schema = json!({ "anyOf": [schema.take(), text] });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn types_of_one_name_are_one() {
+        let mut known: BTreeMap<String, Value> = BTreeMap::new();
+        let schemas = [
+            schemars::schema_for!(Config),
+            schemars::schema_for!(Measurement),
+            schemars::schema_for!(Limit),
+        ];
+        for schema in schemas {
+            let schema = schema.to_value();
+            for (name, own) in schema["$defs"].as_object().unwrap() {
+                // how two types of one name in one schema are told apart
+                assert!(!name.ends_with(|c: char| c.is_ascii_digit()), "{name}");
+                if let Some(other) = known.insert(name.clone(), own.clone()) {
+                    assert_eq!(other, *own, "{name}");
+                }
+            }
+        }
+        for (root, _) in roots() {
+            assert!(!known.contains_key(root), "{root}");
+        }
+    }
+
+    #[test]
+    fn a_method_has_the_schema_of_its_files() {
+        let whole = schema();
+        for (method, root, other) in [
+            ("reweight", "Config", "Limit"),
+            ("interpolate", "Config", "Measurement"),
+            ("measure", "Measurement", "Config"),
+            ("limit", "Limit", "Config"),
+        ] {
+            let own = schema_of(method).unwrap();
+            let reference = format!("#/$defs/{root}");
+            assert_eq!(own["anyOf"], json!([{ "$ref": reference }]), "{method}");
+            assert_eq!(own["$defs"][root], whole["$defs"][root], "{method}");
+            assert!(own["$defs"][other].is_null(), "{method}");
+        }
+        assert_eq!(schema_of("limits"), None);
     }
 }

@@ -36,6 +36,8 @@ mod impacts;
 
 mod all_patches;
 
+mod grid;
+
 mod published;
 mod written;
 
@@ -45,6 +47,7 @@ mod summary;
 pub(crate) use all_patches::{PlaneRecord, failures};
 pub(crate) use combine::{CombineRequest, combined};
 pub(crate) use fit::{FitRecord, FitRequest, FittedParameter};
+pub(crate) use grid::Grid;
 pub(crate) use groups::Grouping;
 pub(crate) use impacts::{ImpactsKind, ImpactsRecord, ImpactsRequest};
 pub(crate) use limit::{ClsPoint, Curve, LimitRecord, LimitRequest, Statistic};
@@ -55,4 +58,4 @@ pub(crate) use summary::{
     ParameterSummary, PatchSetSummary, PatchSummary, Summary, WorkspaceSummary, is_document,
     summary,
 };
-pub(crate) use toy_limit::{Counted, ToyRecord, ToyRequest};
+pub(crate) use toy_limit::{Counted, ToyRecord, ToyRequest, limits_by_toys};

@@ -1,7 +1,7 @@
 //! `sideband fit`
 
-use super::out::{Done, print, table};
-use super::workspace::{COLUMN, ResultArguments, WorkspaceArguments, conclude, print_written};
+use super::out::{Done, table};
+use super::workspace::{COLUMN, ResultArguments, WorkspaceArguments};
 use crate::error::counted;
 use crate::report::numbers::{known, number, p_value};
 use crate::workspace::{FitRecord, FitRequest, FittedParameter, Opened};
@@ -27,26 +27,22 @@ pub(super) struct FitArguments {
 pub(super) fn fit(arguments: &FitArguments) -> Done {
     arguments.result.check()?;
     let opened = Opened::open(&arguments.workspace.request())?;
+    opened.check_folder("fit", arguments.result.out.as_deref())?;
     let asked = FitRequest {
         asimov: arguments.asimov,
         has_covariance: arguments.covariance,
         has_significance: arguments.significance,
     };
-    let fitted = opened.fit(&asked)?;
+    let mut fitted = opened.fit(&asked)?;
+    if arguments.result.out.is_some() {
+        fitted.note_undrawn();
+    }
     let record = &fitted.record;
-    let written = match &arguments.result.out {
-        Some(folder) => fitted.write(&opened, folder)?,
-        None => Vec::new(),
-    };
-    let text = || {
-        print(&describe(record, &opened))?;
-        print_written(&written)
-    };
-    conclude(
+    arguments.result.conclude(
         record,
-        arguments.result.json,
-        text,
         record.failure.as_deref(),
+        |folder| fitted.write(&opened, folder),
+        || describe(record, &opened),
     )
 }
 

@@ -1,7 +1,7 @@
 //! `sideband impacts`
 
-use super::out::{Done, print, table};
-use super::workspace::{COLUMN, ResultArguments, WorkspaceArguments, conclude, print_written};
+use super::out::{Done, table};
+use super::workspace::{COLUMN, ResultArguments, WorkspaceArguments};
 use crate::report::numbers::{known, number, percent, significant, trimmed};
 use crate::rundir::Progress;
 use crate::workspace::{Grouping, ImpactsKind, ImpactsRecord, ImpactsRequest, Opened};
@@ -67,22 +67,15 @@ pub(super) fn impacts(arguments: &ImpactsArguments) -> Done {
     arguments.result.check()?;
     let progress = Progress::new(arguments.result.quiet);
     let opened = Opened::open(&arguments.workspace.request())?;
+    opened.check_folder("impacts", arguments.result.out.as_deref())?;
     let stage = progress.stage("impacts", 0);
     let record = opened.impacts(&asked)?;
     drop(stage);
-    let written = match &arguments.result.out {
-        Some(folder) => record.write(&opened, folder)?,
-        None => Vec::new(),
-    };
-    let text = || {
-        print(&describe(&record))?;
-        print_written(&written)
-    };
-    conclude(
+    arguments.result.conclude(
         &record,
-        arguments.result.json,
-        text,
         record.failure.as_deref(),
+        |folder| record.write(&opened, folder),
+        || describe(&record),
     )
 }
 

@@ -1,11 +1,9 @@
 //! `sideband limit`
 
-use super::out::{Done, print, table};
-use super::workspace::{
-    COLUMN, ResultArguments, WorkspaceArguments, conclude, print_written, range,
-};
+use super::out::{Done, table};
+use super::workspace::{COLUMN, ResultArguments, WorkspaceArguments, range};
 use crate::error::counted;
-use crate::report::numbers::{known, number, significant, trimmed, with_error};
+use crate::report::numbers::{known, significant, trimmed};
 use crate::rundir::Progress;
 use crate::workspace::{
     Base, ClsPoint, Counted, Curve, LimitRecord, LimitRequest, PlaneRecord, Statistic, ToyRecord,
@@ -34,14 +32,9 @@ pub(super) struct LimitArguments {
     /// Test statistic: q where the parameter of interest may be negative.
     #[arg(long, value_name = "STATISTIC", value_parser = ["q", "qtilde"], default_value = "qtilde")]
     test_stat: String,
-    /// Where CLs is given beside the limits.
-    #[arg(
-        long,
-        value_name = "VALUE",
-        default_value_t = 1.0,
-        allow_negative_numbers = true
-    )]
-    test_poi: f64,
+    /// Where CLs is given beside the limits; at 1 if absent.
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    test_poi: Option<f64>,
     /// Do not look at the observed data: expected limits of Asimov data without signal.
     #[arg(long)]
     asimov: bool,
@@ -101,23 +94,16 @@ pub(super) fn limit(arguments: &LimitArguments) -> Done {
         return every(arguments, &base, &asked, &progress);
     }
     let opened = base.chosen(&request)?;
+    opened.check_folder("limit", arguments.result.out.as_deref())?;
     let toys = asked.toys.as_ref().map_or(0, ToyRequest::most);
     let stage = progress.stage("limits", toys);
     let record = opened.limit(&asked, &|toys| stage.add(toys))?;
     drop(stage);
-    let written = match &arguments.result.out {
-        Some(folder) => record.write(&opened, folder)?,
-        None => Vec::new(),
-    };
-    let text = || {
-        print(&describe(&record, arguments.range.is_some()))?;
-        print_written(&written)
-    };
-    conclude(
+    arguments.result.conclude(
         &record,
-        arguments.result.json,
-        text,
         record.failure.as_deref(),
+        |folder| record.write(&opened, folder),
+        || describe(&record, arguments.range.is_some()),
     )
 }
 
@@ -131,26 +117,23 @@ fn every(
     let request = arguments.workspace.request();
     let folder = arguments.result.out.as_deref();
     let (record, kept) = base.limits(&request, asked, folder, progress)?;
-    let written = match folder {
-        Some(folder) => record.write(folder)?,
-        None => Vec::new(),
-    };
     let failures = failures(&record);
     let failure = failures.first().map(|(first, number)| {
         let all = failures.values().sum::<usize>();
         match (all, *number) {
-            (1, _) => format!("there is no limit with one patch: {first}"),
+            (1, _) => format!("there is no result with one patch: {first}"),
             (all, number) if all == number => {
-                format!("there is no limit with {all} patches: {first}")
+                format!("there is no result with {all} patches: {first}")
             }
-            (all, _) => format!("there is no limit with {all} patches, with the first: {first}"),
+            (all, _) => format!("there is no result with {all} patches, with the first: {first}"),
         }
     });
-    let text = || {
-        print(&describe_plane(&record, kept))?;
-        print_written(&written)
-    };
-    conclude(&record, arguments.result.json, text, failure.as_deref())
+    arguments.result.conclude(
+        &record,
+        failure.as_deref(),
+        |folder| record.write(folder),
+        || describe_plane(&record, kept),
+    )
 }
 
 /// The limits, and the curve of CLs if its range was asked for.
@@ -217,17 +200,7 @@ fn describe(record: &LimitRecord, has_curve: bool) -> String {
 }
 
 fn describe_toys(toys: &ToyRecord, poi: &str) -> String {
-    let cell = |x: Option<Counted>| match x {
-        Some(Counted {
-            value: Some(value),
-            error: Some(error),
-            ..
-        }) => with_error(value, error),
-        Some(Counted {
-            below: Some(most), ..
-        }) => format!("below {}", number(most)),
-        _ => "–".to_owned(),
-    };
+    let cell = |x: Option<Counted>| x.map_or("–".to_owned(), Counted::words);
     let mut rows = vec![vec!["observed".to_owned(), cell(toys.observed)]];
     let expected = BANDS.iter().zip(toys.expected);
     rows.extend(expected.map(|(name, x)| vec![(*name).to_owned(), cell(x)]));

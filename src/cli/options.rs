@@ -9,6 +9,9 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+/// Methods of a configuration.
+const METHODS: [&str; 5] = ["reweight", "ratio", "interpolate", "measure", "limit"];
+
 /// Examples at the end of a command's help.
 macro_rules! example {
     ($($line:literal),+) => {
@@ -144,7 +147,12 @@ pub(super) enum Command {
     },
     /// Print the JSON Schema of the configuration.
     #[command(after_help = example!("sideband schema > sideband.schema.json"))]
-    Schema,
+    Schema {
+        /// Of the configurations of one method alone: reweight, ratio, interpolate, measure or
+        /// limit.
+        #[arg(value_name = "METHOD", value_parser = METHODS)]
+        method: Option<String>,
+    },
     /// Print a completion script.
     #[command(after_help = example!(
         "sideband completions bash > ~/.local/share/bash-completion/completions/sideband"

@@ -1,9 +1,7 @@
 //! `sideband scan`
 
-use super::out::{Done, print, table};
-use super::workspace::{
-    COLUMN, ResultArguments, WorkspaceArguments, conclude, print_written, range,
-};
+use super::out::{Done, table};
+use super::workspace::{COLUMN, ResultArguments, WorkspaceArguments, range};
 use crate::report::numbers::{number, significant};
 use crate::rundir::Progress;
 use crate::workspace::{IntervalSet, Opened, ScanRecord, ScanRequest};
@@ -62,22 +60,15 @@ pub(super) fn scan(arguments: &ScanArguments) -> Done {
     arguments.result.check()?;
     let progress = Progress::new(arguments.result.quiet);
     let opened = Opened::open(&arguments.workspace.request())?;
+    opened.check_folder("scan", arguments.result.out.as_deref())?;
     let stage = progress.stage("profile", 0);
     let record = opened.scan(&asked)?;
     drop(stage);
-    let written = match &arguments.result.out {
-        Some(folder) => record.write(&opened, folder)?,
-        None => Vec::new(),
-    };
-    let text = || {
-        print(&describe(&record))?;
-        print_written(&written)
-    };
-    conclude(
+    arguments.result.conclude(
         &record,
-        arguments.result.json,
-        text,
         record.failure.as_deref(),
+        |folder| record.write(&opened, folder),
+        || describe(&record),
     )
 }
 

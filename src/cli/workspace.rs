@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use serde::Serialize;
 use sideband_likelihood::Interpolation;
 use sideband_likelihood::workspace::Poi;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Width of the first column of what is said of a result.
 pub(super) const COLUMN: usize = 12;
@@ -97,6 +97,32 @@ pub(super) struct ResultArguments {
 }
 
 impl ResultArguments {
+    /// Writes a result into the folder, if there is one, prints it as JSON or its text, and then ends
+    /// by whether it is one.
+    pub(super) fn conclude(
+        &self,
+        record: &impl Serialize,
+        failure: Option<&str>,
+        write: impl FnOnce(&Path) -> Result<Vec<PathBuf>>,
+        text: impl FnOnce() -> String,
+    ) -> Done {
+        let written = self.out.as_deref().map_or_else(|| Ok(Vec::new()), write)?;
+        match self.json {
+            true => print_json(record)?,
+            false => {
+                print(&text())?;
+                print_written(&written)?
+            }
+        };
+        Ok(match failure {
+            Some(failure) => {
+                terminal::say(&format!("error: {failure}"));
+                Exit::Data
+            }
+            None => Exit::Ok,
+        })
+    }
+
     /// Refuses a folder that is something else, before there is a result that it could not take.
     pub(super) fn check(&self) -> Result<()> {
         let is_other = |out: &&PathBuf| out.exists() && !out.is_dir();
@@ -177,28 +203,8 @@ impl WorkspaceArguments {
     }
 }
 
-/// Prints a record as JSON or its text, and then ends by whether it is a result.
-pub(super) fn conclude(
-    record: &impl Serialize,
-    as_json: bool,
-    text: impl FnOnce() -> Done,
-    failure: Option<&str>,
-) -> Done {
-    match as_json {
-        true => print_json(record)?,
-        false => text()?,
-    };
-    Ok(match failure {
-        Some(failure) => {
-            terminal::say(&format!("error: {failure}"));
-            Exit::Data
-        }
-        None => Exit::Ok,
-    })
-}
-
 /// Says which files were written.
-pub(super) fn print_written(files: &[PathBuf]) -> Done {
+fn print_written(files: &[PathBuf]) -> Done {
     let Some(first) = files.first() else {
         return Ok(Exit::Ok);
     };

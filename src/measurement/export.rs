@@ -4,9 +4,10 @@ use super::model::{Analysis, HistogramRequest, Parameters};
 use super::plan::{ProcessPlan, shape_code};
 use super::result::ExportResult;
 use super::samples::binned;
-use crate::error::Result;
+use crate::error::{Context, Error, Kind, Result};
 use crate::rundir::RunDirectory;
-use crate::settings::{Coordinate, FINITE_SAMPLE, words};
+use crate::settings::{Coordinate, FINITE_SAMPLE, ScanConfig, words};
+use crate::workspace::Grid;
 use serde_json::{Map, Value, json};
 use sideband_likelihood::fit::Fit;
 use sideband_likelihood::histogram::HistogramModel;
@@ -15,6 +16,8 @@ use sideband_likelihood::{Likelihood as _, Model, Parameter};
 use std::collections::HashMap;
 
 const WORKSPACE: &str = "workspace.json";
+/// Patch sets for it, without ending.
+const PATCH_SET: &str = "patchset";
 /// What pyhf needs beside it, and this program's numbers.
 const POINTS: &str = "workspace_points.json";
 
@@ -33,12 +36,14 @@ pub(super) fn named(
 }
 
 /// Histograms as a pyhf workspace, or why they cannot be one. `fitted`: the model of histograms
-/// alone, and what it was made of; `best`: fitted points, every parameter as itself.
+/// alone, and what it was made of; `best`: fitted points, every parameter as itself; `scans`: along
+/// which there are limits, each with a patch set for the workspace.
 pub(super) fn export(
     analysis: Analysis<'_>,
     output: &RunDirectory,
     fitted: Option<(&HistogramModel, &[HistogramRequest])>,
     best: &[HashMap<String, f64>],
+    scans: &[&ScanConfig],
 ) -> Result<ExportResult> {
     let Some((fitted, asked)) = fitted else {
         return Ok(ExportResult {
@@ -84,6 +89,25 @@ pub(super) fn export(
         "points": points.reference(&exported, &file),
     });
     output.write_json(&path(POINTS), &value)?;
+    let mut grids = String::new();
+    for scan in scans {
+        let file = match scans {
+            [_] => format!("{PATCH_SET}.json"),
+            _ => format!("{PATCH_SET}_{}.json", scan.parameter),
+        };
+        let text = output.read(&workspace)?;
+        let (model, name) = (&exported, name.as_str());
+        grids += &match patch_set(analysis, scan, (model, name, &text)) {
+            Ok(set) => {
+                output.write_json(&path(&file), &set)?;
+                format!(
+                    " {file} is the patch set of workspace.json for the values of {}.",
+                    scan.parameter
+                )
+            }
+            Err(error) => format!(" There is no {file}: {error}."),
+        };
+    }
     Ok(ExportResult {
         is_written: true,
         reason: None,
@@ -93,11 +117,47 @@ pub(super) fn export(
              likelihood of the curve \"histogram\". workspace_points.json has the \
              modifier_settings that pyhf needs and this program's numbers, which \
              scripts/check_workspace.py compares with those of pyhf. templates.json has the \
-             histograms alone.",
+             histograms alone.{grids}",
             coordinates(analysis),
             at_fixed(analysis)
         ),
     })
+}
+
+/// The patch set of a workspace, a patch for each value of a scan, of the model that the workspace is
+/// of, by the name of its measurement.
+fn patch_set(
+    analysis: Analysis<'_>,
+    scan: &ScanConfig,
+    (model, name, text): (&HistogramModel, &str, &str),
+) -> Result<Value> {
+    let own = analysis.parameters.place(&scan.parameter);
+    let place = model
+        .parameters
+        .iter()
+        .position(|p| p.name == scan.parameter);
+    let (own, place) = own.zip(place).ok_or_else(|| {
+        Error::config_at("measurement.scans", "names no parameter of the workspace")
+    })?;
+    let (low, high) = analysis.parameters.list[own].bounds;
+    let range = scan.range.unwrap_or([low, high]);
+    let values = analysis.evenly(own, range, scan.points).into_iter();
+    let points = values.map(|coordinate| {
+        let value = analysis.parameters.value(own, coordinate);
+        let mut there = model.clone();
+        there.fixed.retain(|(fixed, _)| *fixed != place);
+        there.fixed.push((place, value));
+        there.fixed.sort_by_key(|(fixed, _)| *fixed);
+        let (file, _) = workspace::export(&there, name).of(Kind::Fit)?;
+        Ok::<_, Error>((value, file))
+    });
+    let grid = Grid {
+        workspace: WORKSPACE,
+        text,
+        label: &scan.parameter,
+        description: format!("{name} at values of {}", scan.parameter),
+    };
+    grid.patch_set(points)
 }
 
 /// What a reader must know of parameters that are fitted in another coordinate.

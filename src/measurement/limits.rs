@@ -5,6 +5,7 @@ use super::model::{Analysis, HistogramRequest, no_likelihood};
 use super::result::{ClsPoint, ContourLevel, ContourResult, FitResult, LimitResult};
 use crate::error::{Error, Kind, Result};
 use crate::settings::{ContourConfig, LimitConfig, Method};
+use crate::workspace::{ToyRequest, limits_by_toys};
 use rayon::prelude::*;
 use sideband_likelihood::asymptotic::{Asymptotics, CLs, DataSet, LimitSettings, UpperStatistic};
 use sideband_likelihood::fit::{Fit, contour, reach};
@@ -57,6 +58,43 @@ impl Analysis<'_> {
             };
         }
         Some(result)
+    }
+
+    /// Adds limits by toys to asymptotic ones of histograms, which are about these; gives what is
+    /// missing of what was asked for, and notes.
+    pub(super) fn add_toys(
+        &self,
+        result: &mut LimitResult,
+        asked: &ToyRequest,
+        (model, has_observed): (&HistogramModel, bool),
+        progress: &(dyn Fn(u64) + Sync),
+    ) -> [Vec<String>; 2] {
+        let Some(place) = self.parameters.place(&result.parameter) else {
+            return [Vec::new(), Vec::new()];
+        };
+        let mut model = model.clone();
+        let (_, own) = model.parameters[place].bounds;
+        let bound = result.bound_widened.unwrap_or(own);
+        model.parameters[place].bounds.1 = bound;
+        let median = result.expected.and_then(|expected| expected[2]);
+        let Some(values) = asked.values([result.observed, median], bound) else {
+            let text = "no toys were thrown: there is no limit about which they could be";
+            return [vec![text.to_owned()], Vec::new()];
+        };
+        let found = limits_by_toys(
+            (&model, place, has_observed),
+            (&values, result.confidence_level),
+            &self.settings(),
+            asked,
+            progress,
+        );
+        match found {
+            Ok(toys) => {
+                result.toys = Some(toys.record);
+                [toys.lost, toys.noted]
+            }
+            Err(error) => [vec![format!("limits by toys: {error}")], Vec::new()],
+        }
     }
 
     /// The upper limit that histograms alone give, as the exported workspace. `has_observed`:
@@ -124,6 +162,7 @@ impl Analysis<'_> {
             reason: why,
             bound_widened: None,
             curve: Vec::new(),
+            toys: None,
         };
         if result.reason.is_some() {
             return (result, None);

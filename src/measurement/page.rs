@@ -4,6 +4,7 @@ mod favours;
 mod histograms;
 mod kept;
 mod limit;
+mod limit_toys;
 mod sections;
 mod sheet;
 mod toys;

@@ -379,7 +379,7 @@ impl Study<'_> {
         }
         let histograms = made.histograms.as_ref();
         let histograms = histograms.map(|model| (model, made.asked.as_slice()));
-        let export = export(analysis, &self.output, histograms, &fitted)?;
+        let export = export(analysis, &self.output, histograms, &fitted, &[])?;
         if let Some(reason) = export.reason.as_ref().filter(|_| export.is_wrong) {
             remarks.miss(format!("there is no workspace.json: {reason}"));
         }

@@ -6,6 +6,7 @@ use crate::report::page::Status;
 use crate::rundir::InputFiles;
 use crate::settings::{Measurement, TestStatistic};
 use crate::statistics::{Auc, CalibrationPoint};
+use crate::workspace::ToyRecord;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use sideband_likelihood::Normalisation;
@@ -475,6 +476,9 @@ pub struct LimitResult {
     pub bound_widened: Option<f64>,
     /// CLs at the points of the scan.
     pub curve: Vec<ClsPoint>,
+    /// The limits by pseudo-experiments, of a limit that asks for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) toys: Option<ToyRecord>,
 }
 
 /// CLs at one value.

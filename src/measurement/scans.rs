@@ -14,6 +14,7 @@ use sideband_likelihood::fit::{
 };
 use sideband_likelihood::histogram::HistogramModel;
 use sideband_likelihood::{Likelihood, Role};
+use sideband_numerics::evenly;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -67,14 +68,12 @@ impl Analysis<'_> {
     /// Values of a parameter in the fit's coordinate, evenly spaced in its own between two
     /// ends in the fit's.
     pub(super) fn evenly(&self, place: usize, [from, to]: [f64; 2], points: usize) -> Vec<f64> {
-        let (low, high) = (self.reported(place, from), self.reported(place, to));
-        let steps = (points - 1) as f64;
-        let coordinate = |i: usize| {
-            let value = low + (high - low) * i as f64 / steps;
+        let ends = [from, to].map(|end| self.reported(place, end));
+        let coordinate = |value: f64| {
             let found = self.parameters.coordinate(place, value);
             found.clamp(from, to)
         };
-        let mut values: Vec<f64> = (0..points).map(coordinate).collect();
+        let mut values: Vec<f64> = evenly(ends, points).map(coordinate).collect();
         // ends are what they are, whatever a root rounds
         if let [first, .., last] = values.as_mut_slice() {
             (*first, *last) = (from, to);

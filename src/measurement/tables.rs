@@ -8,6 +8,7 @@ use super::result::{
 };
 use crate::error::{Context, Kind, Result};
 use crate::files::Sink;
+use crate::report::csv;
 use crate::report::latex::{escape, tabular};
 use crate::report::numbers::significant;
 use crate::rundir::RunDirectory;
@@ -148,13 +149,10 @@ fn yields(result: &MeasurementResult) -> Vec<Vec<String>> {
 
 /// Writes a table as CSV and LaTeX.
 fn write_both(root: &RunDirectory, name: &str, rows: &[Vec<String>]) -> Result<()> {
-    let quoted = |cell: &String| match cell.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", cell.replace('"', "\"\"")),
-        false => cell.clone(),
-    };
-    let line = |row: &Vec<String>| row.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n";
-    let csv: String = rows.iter().map(line).collect();
-    root.write(&root.path().join(format!("{name}.csv")), csv.as_bytes())?;
+    let lines = rows.iter();
+    let lines = lines.map(|row| csv::line(row.iter().map(String::as_str)));
+    let text: String = lines.collect();
+    root.write(&root.path().join(format!("{name}.csv")), text.as_bytes())?;
     let escaped = rows
         .iter()
         .map(|row| row.iter().map(|cell| escape(cell)).collect());

@@ -1,6 +1,7 @@
 //! Regions and methods side by side: `comparison.json`, the same as CSV and LaTeX
 //! tables, figures, and a section of the matrix's page.
 
+use super::csv;
 use super::figures::joined as title;
 use super::heights::Heights;
 use super::latex::escape;
@@ -185,13 +186,10 @@ fn csv_table(comparison: &ComparisonMetrics) -> String {
          missing\n",
     );
     let cell = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
-    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let mut line = |place: [&str; 3], numbers: [Option<f64>; 8], missing: &str| {
-        let [region, method, distribution] = place;
-        let numbers = numbers.map(cell).join(",");
-        let (distribution, missing) = (quoted(distribution), quoted(missing));
-        // a String takes everything
-        let _ = writeln!(text, "{region},{method},{distribution},{numbers},{missing}");
+        let numbers = numbers.map(cell);
+        let numbers = numbers.iter().map(String::as_str);
+        text += &csv::line(place.into_iter().chain(numbers).chain([missing]));
     };
     for (name, row) in &comparison.rows {
         let observed = [row.observed, row.observed_error];

@@ -189,6 +189,9 @@ pub struct LimitLikelihoodConfig {
     /// The CLs upper limit, by asymptotic formulae.
     #[serde(default)]
     pub limit: LimitConfig,
+    /// The upper limit by pseudo-experiments, beside that by asymptotic formulae.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub toys: Option<LimitToysConfig>,
     /// Profiles of parameters of interest, and limits at values of others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scans: Vec<ScanConfig>,
@@ -196,6 +199,20 @@ pub struct LimitLikelihoodConfig {
     /// characters.
     #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
     pub groups: IndexMap<String, Vec<String>>,
+}
+
+/// `[measurement.toys]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitToysConfig {
+    /// Pseudo-experiments with the signal, and as many without, at each value, at most.
+    pub number: u64,
+    /// No more are thrown at a value once the error of the CLs of the data is below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<f64>,
+    /// Values of the limited parameter, rising; eight about the asymptotic limits if absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub points: Vec<f64>,
 }
 
 /// `[[measurement.scans]]`

@@ -108,6 +108,10 @@ measurement.contours.#.confidence_levels | count [1, 4] & each (0, 1) & rising
 measurement.contours.#.points          | [5, 501]
 measurement.scans.#.range              | rising         | two finite numbers, the lower one first
 measurement.scans.#.points             | [3, 2001]
+measurement.toys.number                | [1, 10000000]
+measurement.toys.precision             | (0, 1)         | an error of CLs, above 0 and below 1
+measurement.toys.points                | count [2, 1000] & each (0, inf) & rising
+                                       | 2 to 1000 values above 0, rising
 toys.number                            | [50, 10000000]
 ";
 

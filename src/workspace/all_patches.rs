@@ -12,6 +12,8 @@ use indexmap::IndexMap;
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::HashSet;
+use std::fs;
 use std::path::Path;
 
 /// Largest file of a limit that is read back.
@@ -71,9 +73,16 @@ impl Base {
             stage.add(1);
             found
         };
-        let found: Vec<(PatchLimit, bool)> =
-            set.patches.par_iter().map(one).collect::<Result<_>>()?;
+        let mut found: Vec<(PatchLimit, bool)> = Vec::with_capacity(set.patches.len());
+        // no more at a time than there is room for
+        for patches in set.patches.chunks(self.at_a_time()) {
+            let some: Vec<_> = patches.par_iter().map(one).collect::<Result<_>>()?;
+            found.extend(some);
+        }
         drop(stage);
+        if let Some(folder) = &folder {
+            sweep(folder, &found)?;
+        }
         let kept = found.iter().filter(|(_, is_kept)| *is_kept).count();
         let record = PlaneRecord {
             format: crate::files::formats::LIKELIHOOD.written,
@@ -111,7 +120,7 @@ impl Base {
                 failure,
             }
         };
-        let opened = match self.with(request, Some(patch)) {
+        let opened = match self.with(request, patch) {
             Ok(opened) => opened,
             Err(error) => return Ok((found(Err(error)), false)),
         };
@@ -131,11 +140,33 @@ impl Base {
     }
 }
 
+/// A limit that is in a file.
+fn limit_in(path: &Path) -> Option<LimitRecord> {
+    let bytes = regular::read(path, FILE).ok()?;
+    from_text(&String::from_utf8(bytes).ok()?).ok()
+}
+
 /// A limit that was found earlier for the same workspace in the same way.
 fn earlier(path: &Path, opened: &Opened, asked: &LimitRequest) -> Option<LimitRecord> {
-    let bytes = regular::read(path, FILE).ok()?;
-    let record: LimitRecord = from_text(&String::from_utf8(bytes).ok()?).ok()?;
-    record.answers(opened, asked).then_some(record)
+    limit_in(path).filter(|record| record.answers(opened, asked))
+}
+
+/// Removes limits of a folder that are of no patch of the set, or of one that has none now.
+fn sweep(folder: &Path, found: &[(PatchLimit, bool)]) -> Result<()> {
+    let present = found.iter().filter(|(patch, _)| patch.limit.is_some());
+    let present: HashSet<String> = present
+        .map(|(patch, _)| format!("{}.json", patch.name))
+        .collect();
+    for entry in fs::read_dir(folder).on(folder)? {
+        let entry = entry.on(folder)?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_present = name.to_str().is_none_or(|name| present.contains(name));
+        if !is_present && path.extension().is_some_and(|e| e == "json") && limit_in(&path).is_some()
+        {
+            fs::remove_file(&path).on(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Labels whose values are not the same for all patches.

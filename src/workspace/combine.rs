@@ -1,6 +1,7 @@
 //! Several workspaces as one: `sideband combine`. What joins with what is the likelihood's business;
 //! here files are read and the result is read back before it is written.
 
+use super::document::Budget;
 use super::opened::document;
 use crate::error::{Context, Error, Kind, Result};
 use serde_json::Value;
@@ -53,7 +54,9 @@ pub(crate) fn combined(asked: &CombineRequest) -> Result<Combination> {
         let place = asked.workspaces.iter().position(|file| file == name);
         place.ok_or_else(|| Error::usage(format!("--prefer {name}: it is none of the workspaces")))
     });
-    let documents = asked.workspaces.iter().map(|name| document(name));
+    let budget = Budget::default();
+    let documents = asked.workspaces.iter();
+    let documents = documents.map(|name| document(name, &budget));
     let documents = documents.collect::<Result<Vec<_>>>()?;
     let most = Limits::default().channels;
     for (name, document) in &documents {

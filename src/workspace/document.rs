@@ -15,14 +15,23 @@ const HOLDER: usize = 4;
 /// Most lists and objects in each other.
 pub(super) const DEPTH: usize = 64;
 
+/// How many values may still come, of one document or of all that are there at a time.
+pub(super) struct Budget(Cell<usize>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Cell::new(VALUES))
+    }
+}
+
 /// The value of a document.
 ///
 /// # Errors
-/// If it is no JSON, is too deep or too large, or an object names something twice.
-pub(super) fn parse(source: &Source) -> Result<Value> {
-    let budget = Cell::new(VALUES);
+/// If it is no JSON, is too deep or, with those before it, too large, or an object names something
+/// twice.
+pub(super) fn parse(source: &Source, budget: &Budget) -> Result<Value> {
     let node = Node {
-        budget: &budget,
+        budget: &budget.0,
         depth: 0,
     };
     let mut reader = serde_json::Deserializer::from_slice(&source.bytes);
@@ -76,7 +85,9 @@ impl<'a> Node<'a> {
                 self.budget.set(left);
                 Ok(())
             }
-            None => Err(E::custom(format!("it has more than {VALUES} values"))),
+            None => Err(E::custom(format!(
+                "it has more than {VALUES} values, with what was read before it"
+            ))),
         }
     }
 }
@@ -210,10 +221,15 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Value> {
-        parse(&Source {
+        within(text, &Budget::default())
+    }
+
+    fn within(text: &str, budget: &Budget) -> Result<Value> {
+        let source = Source {
             name: "ws.json".to_owned(),
             bytes: text.as_bytes().to_vec(),
-        })
+        };
+        parse(&source, budget)
     }
 
     #[test]
@@ -266,5 +282,15 @@ mod tests {
             let size = Size::of(&parsed(&list(1000)).unwrap());
             assert_eq!(size.values, HOLDER + 1000 * HOLDER);
         }
+    }
+
+    #[test]
+    fn documents_that_are_there_at_a_time_share_the_room() {
+        let half = format!("[{}]", vec!["1"; VALUES / 2].join(","));
+        let budget = Budget::default();
+        assert!(within(&half, &budget).is_ok());
+        let error = within(&half, &budget).unwrap_err().to_string();
+        let said = "more than 8388608 values, with what was read before it";
+        assert!(error.contains(said), "{error}");
     }
 }

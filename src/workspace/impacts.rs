@@ -4,6 +4,7 @@
 use super::fit::{FitRequest, Fitted};
 use super::groups::{Grouping, groups, nuisances};
 use super::head::{DataKind, Head};
+use super::limit::widened_in_words;
 use super::opened::Opened;
 use crate::error::{Context, Error, Kind, Result};
 use serde::Serialize;
@@ -93,6 +94,8 @@ pub(crate) struct ImpactsRecord {
     pub(crate) statistical: Option<f64>,
     /// The expected upper limit, where impacts are on that.
     pub(crate) expected_limit: Option<f64>,
+    /// The upper bound of the parameter of interest that the limits needed in place of its own.
+    pub(crate) bound_widened: Option<f64>,
     pub(crate) confidence_level: Option<f64>,
     pub(crate) groups: Vec<GroupRow>,
     /// Single parameters, largest impact first.
@@ -155,6 +158,7 @@ impl Opened {
             error: None,
             statistical: None,
             expected_limit: None,
+            bound_widened: None,
             confidence_level: None,
             groups: Vec::new(),
             ranking: Vec::new(),
@@ -187,6 +191,12 @@ impl Opened {
             }
         };
         record.expected_limit = Some(found.expected);
+        record.bound_widened = found.bound_widened;
+        let parameter = &model.parameters[interest];
+        let note = found
+            .bound_widened
+            .map(|bound| widened_in_words(parameter, bound));
+        record.head.notes.extend(note);
         let rows = found.groups.into_iter().zip(sizes);
         let rows = rows.map(|(group, parameters)| GroupRow {
             name: group.name,

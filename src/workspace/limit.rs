@@ -7,11 +7,15 @@ use crate::error::{Context, Error, Kind, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sideband_likelihood::Error as NoLimit;
+use sideband_likelihood::Parameter;
 use sideband_likelihood::asymptotic::{Asymptotics, LimitSettings, UpperStatistic};
 use sideband_likelihood::histogram::HistogramModel;
+use sideband_numerics::evenly;
 
 /// Points of a curve whose ends alone are known.
 const POINTS: usize = 31;
+/// Where CLs is given if no value is asked for.
+const TEST_POI: f64 = 1.0;
 /// How far a curve reaches beyond the highest limit that is found.
 const BEYOND: f64 = 1.3;
 
@@ -24,8 +28,9 @@ pub(crate) struct LimitRequest {
     pub(crate) is_asimov: bool,
     /// Whether a limit above the upper bound is none.
     pub(crate) has_strict_bounds: bool,
-    /// Where CLs is given beside the limits.
-    pub(crate) test_poi: f64,
+    /// Where CLs is given beside the limits, which is no result without it; if none is asked for,
+    /// at [`TEST_POI`], where it may be missing.
+    pub(crate) test_poi: Option<f64>,
     pub(crate) curve: Curve,
     /// By pseudo-experiments, too.
     pub(crate) toys: Option<ToyRequest>,
@@ -157,7 +162,7 @@ impl Opened {
             test_stat: asked.statistic,
             confidence_level: asked.level,
             best_fit: None,
-            test_poi: asked.test_poi,
+            test_poi: asked.tested(),
             CLs_obs: None,
             CLs_exp: None,
             upper_limit: UpperLimit::default(),
@@ -224,9 +229,8 @@ impl Opened {
         }));
         let (low, own) = model.parameters[interest].bounds;
         notes.extend(asked.statistic.misfit(name, low));
-        notes.extend(limits.bound_widened.map(|bound| {
-            format!("the limits lie above the upper bound {own} of {name}: it was taken as {bound}")
-        }));
+        let widened = |bound| widened_in_words(&model.parameters[interest], bound);
+        notes.extend(limits.bound_widened.map(widened));
         let wide = limits.bound_widened.map(|bound| tests.widened(bound));
         let wide = wide.transpose().at(Kind::Data, &self.name)?;
         let tests = wide.as_ref().unwrap_or(tests);
@@ -238,9 +242,15 @@ impl Opened {
                 CLs_exp: found.expected,
             })
         };
-        match point(asked.test_poi) {
+        match point(asked.tested()) {
             Ok(found) => (record.CLs_obs, record.CLs_exp) = (found.CLs_obs, Some(found.CLs_exp)),
-            Err(error) => notes.push(format!("CLs at {name} = {}: {error}", asked.test_poi)),
+            Err(error) => {
+                let text = format!("CLs at {name} = {}: {error}", asked.tested());
+                match asked.test_poi {
+                    Some(_) => missing.push(text),
+                    None => notes.push(text),
+                }
+            }
         }
         let bounds = (low, limits.bound_widened.unwrap_or(own));
         let values = curve(asked.curve, &record.upper_limit, bounds);
@@ -299,18 +309,10 @@ impl Opened {
         );
         let mut failures = Vec::from_iter(record.failure.take());
         match found {
-            Ok((toys, missing)) => {
-                // the others may well lie beyond the tested values
-                let needed = match has_observed {
-                    true => "the observed ",
-                    false => "the expected (+0 sigma) ",
-                };
-                let (lost, noted): (Vec<_>, Vec<_>) = missing
-                    .into_iter()
-                    .partition(|text| text.starts_with(needed));
-                failures.extend(lost);
-                record.head.notes.extend(noted);
-                record.toys = Some(toys);
+            Ok(toys) => {
+                failures.extend(toys.lost);
+                record.head.notes.extend(toys.noted);
+                record.toys = Some(toys.record);
             }
             Err(error) => failures.push(format!("limits by toys: {error}")),
         }
@@ -318,22 +320,32 @@ impl Opened {
     }
 }
 
+/// That limits lie above the upper bound of their parameter.
+pub(super) fn widened_in_words(parameter: &Parameter, bound: f64) -> String {
+    let (name, (_, own)) = (&parameter.name, parameter.bounds);
+    format!("the limits lie above the upper bound {own} of {name}: it was taken as {bound}")
+}
+
 /// Values of a curve within the bounds.
 fn curve(asked: Curve, limits: &UpperLimit, (low, high): (f64, f64)) -> Vec<f64> {
     let all = limits.expected.iter().chain([&limits.observed]).flatten();
     let highest = all.fold(0.0_f64, |most, limit| most.max(*limit));
-    let [first, last] = match asked {
+    let range = match asked {
         Curve::None => return Vec::new(),
         Curve::Around if highest == 0.0 => return Vec::new(),
         Curve::Around => [0.0, BEYOND * highest],
         Curve::Range(ends) => ends,
     };
-    let step = (last - first) / (POINTS - 1) as f64;
-    let values = (0..POINTS).map(|k| first + step * k as f64);
+    let values = evenly(range, POINTS);
     values.filter(|mu| (low..=high).contains(mu)).collect()
 }
 
 impl LimitRequest {
+    /// Where CLs is given.
+    fn tested(&self) -> f64 {
+        self.test_poi.unwrap_or(TEST_POI)
+    }
+
     /// Refuses what cannot be asked for.
     pub(crate) fn check(&self) -> Result<()> {
         if !(self.level > 0.5 && self.level < 1.0) {
@@ -342,7 +354,7 @@ impl LimitRequest {
                 self.level
             )));
         }
-        if !self.test_poi.is_finite() {
+        if !self.tested().is_finite() {
             return Err(Error::usage("--test-poi must be a finite number"));
         }
         self.toys.as_ref().map_or(Ok(()), ToyRequest::check)?;
@@ -378,7 +390,8 @@ impl LimitRecord {
             && same(&self.head) == same(&head)
             && self.test_stat == asked.statistic
             && self.confidence_level == asked.level
-            && self.test_poi == asked.test_poi
+            && self.test_poi == asked.tested()
+            && (asked.test_poi.is_none() || self.CLs_exp.is_some())
             && self.bound_widened.is_none_or(|_| !asked.has_strict_bounds)
             && self.curve.is_empty() == values.is_empty()
             && self.curve.iter().all(|point| values.contains(&point.poi))

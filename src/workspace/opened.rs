@@ -4,7 +4,8 @@
 use super::brought::Brought;
 use super::contents::Contents;
 use super::digest::{Algorithm, canonical};
-use super::document::{kind, parse};
+use super::document::{Budget, Size, VALUES, kind, parse};
+use super::outputs::check_others;
 use super::patch::Patch;
 use super::patch_set::{EVERY, NamedPatch, PatchSet, Patches, is_patch_set};
 use super::source::Source;
@@ -16,7 +17,7 @@ use sideband_likelihood::fit::FitSettings;
 use sideband_likelihood::workspace::{ImportOptions, Imported, Poi, import_value};
 use sideband_likelihood::{Interpolation, Parameter};
 use sideband_numerics::expression::nearest;
-use std::borrow::Cow;
+use std::path::Path;
 
 /// What commands on a workspace have in common, as the user asks for it.
 pub(crate) struct Request {
@@ -85,11 +86,16 @@ pub(crate) struct Opened {
     pub(crate) settings: FitSettings,
 }
 
-/// A workspace's document, and no patch set.
-pub(super) fn document(name: &str) -> Result<(String, Value)> {
+/// What a file holds, and how messages call it.
+fn parsed(name: &str, budget: &Budget) -> Result<(String, Value)> {
     let source = Source::read(name)?;
-    let document = parse(&source)?;
-    let name = source.name;
+    let document = parse(&source, budget)?;
+    Ok((source.name, document))
+}
+
+/// A workspace's document, and no patch set.
+pub(super) fn document(name: &str, budget: &Budget) -> Result<(String, Value)> {
+    let (name, document) = parsed(name, budget)?;
     match &document {
         Value::Object(map) if is_patch_set(map) => Err(Error::data(format!(
             "{name}: this is a patch set where a workspace is expected; give it with --patch, behind \
@@ -106,10 +112,14 @@ pub(super) fn document(name: &str) -> Result<(String, Value)> {
 
 impl Given {
     /// Reads the file of a patch. The digests of a set are those of the workspace before any patch.
-    fn read(asked: &PatchRequest, (workspace, document): (&str, &Value)) -> Result<Self> {
+    fn read(
+        asked: &PatchRequest,
+        (workspace, document): (&str, &Value),
+        budget: &Budget,
+    ) -> Result<Self> {
         let PatchRequest { file, key } = asked;
-        let source = Source::read(file)?;
-        match (Patches::from_value(&source.name, parse(&source)?)?, key) {
+        let (name, value) = parsed(file, budget)?;
+        match (Patches::from_value(&name, value)?, key) {
             (Patches::Set(set), Some(key)) => {
                 set.verify(workspace, document)?;
                 Ok(Self::OfSet(set, key.clone()))
@@ -119,7 +129,7 @@ impl Given {
                  them; {}",
                 set.listed()
             ))),
-            (Patches::One(patch), None) => Ok(Self::Alone(source.name, patch)),
+            (Patches::One(patch), None) => Ok(Self::Alone(name, patch)),
             (Patches::One(patch), Some(key)) => Err(Error::usage(format!(
                 "--patch {file} {key}: the file is one patch of {} operations and no set with \
                  names; leave `{key}` out",
@@ -132,34 +142,66 @@ impl Given {
         matches!(self, Self::OfSet(_, key) if key == EVERY)
     }
 
-    /// The patch, its label, and what messages call it; `every` stands for all of a set.
-    fn chosen<'a>(
-        &'a self,
-        every: Option<&'a NamedPatch>,
-    ) -> Result<(&'a Patch, PatchLabel, String)> {
+    /// The patch that is used of it, and nothing of the others of its set.
+    fn taken(self) -> Result<Chosen> {
         match self {
-            Self::Alone(file, patch) => {
-                let label = PatchLabel {
-                    file: file.clone(),
-                    name: None,
-                    values: IndexMap::new(),
-                };
-                Ok((patch, label, file.clone()))
-            }
+            Self::Alone(file, patch) => Ok(Chosen::alone(&file, patch)),
             Self::OfSet(set, key) => {
-                let patch = match every.filter(|_| self.is_every()) {
-                    Some(patch) => patch,
-                    None => set.find(key)?,
-                };
-                let values = set.labels.iter().cloned().zip(patch.values.iter().cloned());
-                let label = PatchLabel {
-                    file: set.file.clone(),
-                    name: Some(patch.name.clone()),
-                    values: values.collect(),
-                };
-                let words = format!("{}: patch `{}`", set.file, patch.name);
-                Ok((&patch.patch, label, words))
+                let (file, labels) = (set.file.clone(), set.labels.clone());
+                Ok(Chosen::named(&file, &labels, set.taken(&key)?))
             }
+        }
+    }
+
+    /// The same with the set left as it is; `every` stands for all of a set.
+    fn chosen(&self, every: &NamedPatch) -> Result<Chosen> {
+        match self {
+            Self::Alone(file, patch) => Ok(Chosen::alone(file, patch.clone())),
+            Self::OfSet(set, key) => {
+                let patch = match self.is_every() {
+                    true => every,
+                    false => set.find(key)?,
+                };
+                Ok(Chosen::named(&set.file, &set.labels, patch.clone()))
+            }
+        }
+    }
+}
+
+/// A patch that is applied, its label, and what messages call it.
+struct Chosen {
+    patch: Patch,
+    label: PatchLabel,
+    words: String,
+}
+
+impl Chosen {
+    fn alone(file: &str, patch: Patch) -> Self {
+        Self {
+            patch,
+            label: PatchLabel {
+                file: file.to_owned(),
+                name: None,
+                values: IndexMap::new(),
+            },
+            words: file.to_owned(),
+        }
+    }
+
+    fn named(file: &str, labels: &[String], patch: NamedPatch) -> Self {
+        let NamedPatch {
+            name,
+            values,
+            patch,
+        } = patch;
+        Self {
+            patch,
+            words: format!("{file}: patch `{name}`"),
+            label: PatchLabel {
+                file: file.to_owned(),
+                name: Some(name),
+                values: labels.iter().cloned().zip(values).collect(),
+            },
         }
     }
 }
@@ -175,8 +217,9 @@ impl Base {
                 "of a workspace and its patches one alone can come on standard input",
             ));
         }
-        let (name, document) = document(&request.workspace)?;
-        let patches = patches.map(|patch| Given::read(patch, (name.as_str(), &document)));
+        let budget = Budget::default();
+        let (name, document) = document(&request.workspace, &budget)?;
+        let patches = patches.map(|patch| Given::read(patch, (name.as_str(), &document), &budget));
         let patches: Vec<Given> = patches.collect::<Result<_>>()?;
         let before = patches.len().saturating_sub(1);
         if patches.iter().take(before).any(Given::is_every) {
@@ -200,44 +243,64 @@ impl Base {
     }
 
     /// The workspace with the patches that are asked for.
-    pub(crate) fn chosen(&self, request: &Request) -> Result<Opened> {
+    pub(crate) fn chosen(self, request: &Request) -> Result<Opened> {
         if self.every().is_some() {
             return Err(Error::usage(format!(
                 "`{EVERY}` means every patch of a set, which `sideband limit` alone can do; name one \
                  of them"
             )));
         }
-        self.with(request, None)
+        let patches = self.patches.into_iter().map(Given::taken);
+        patched(request, &self.name, self.document, patches)
     }
 
     /// The workspace with all patches, `every` in the place of all of a set.
-    pub(super) fn with(&self, request: &Request, every: Option<&NamedPatch>) -> Result<Opened> {
-        let mut document = Cow::Borrowed(&self.document);
-        let mut labels = Vec::new();
-        let mut known = match self.patches.is_empty() {
-            true => Brought::default(),
-            false => Brought::of(&self.document, &self.name),
-        };
-        for given in &self.patches {
-            let (patch, label, words) = given.chosen(every)?;
-            let patched = patch.apply(&document);
-            let patched = patched.and_then(|patched| {
-                known.take(&patched, &words)?;
-                Ok(patched)
-            });
-            let patched = patched.map_err(|wrong| Error::data(format!("{words}: {wrong}")))?;
-            document = Cow::Owned(patched);
-            labels.push(label);
-        }
-        self.opened(request, document.into_owned(), labels)
+    pub(super) fn with(&self, request: &Request, every: &NamedPatch) -> Result<Opened> {
+        let patches = self.patches.iter().map(|given| given.chosen(every));
+        patched(request, &self.name, self.document.clone(), patches)
     }
 
-    fn opened(
-        &self,
+    /// How many workspaces with a patch may be there at a time.
+    pub(super) fn at_a_time(&self) -> usize {
+        (VALUES / Size::of(&self.document).values.max(1)).max(1)
+    }
+}
+
+/// A workspace with patches, in their order. What they need of its document and of them is used up.
+fn patched(
+    request: &Request,
+    name: &str,
+    document: Value,
+    patches: impl Iterator<Item = Result<Chosen>>,
+) -> Result<Opened> {
+    let mut document = document;
+    let mut labels = Vec::new();
+    let mut known: Option<Brought> = None;
+    for chosen in patches {
+        let Chosen {
+            patch,
+            label,
+            words,
+        } = chosen?;
+        let known = known.get_or_insert_with(|| Brought::of(&document, name));
+        let patched = patch.apply(document).and_then(|patched| {
+            known.take(&patched, &words)?;
+            Ok(patched)
+        });
+        document = patched.map_err(|wrong| Error::data(format!("{words}: {wrong}")))?;
+        labels.push(label);
+    }
+    Opened::new(request, name, document, labels)
+}
+
+impl Opened {
+    /// A patched document, ready to be fitted.
+    fn new(
         request: &Request,
+        workspace: &str,
         document: Value,
         patches: Vec<PatchLabel>,
-    ) -> Result<Opened> {
+    ) -> Result<Self> {
         let options = ImportOptions {
             measurement: request.measurement.clone(),
             poi: request.poi.clone(),
@@ -252,7 +315,7 @@ impl Base {
         let imported = imported.map_err(|error| {
             let named = patches.iter().filter_map(|patch| patch.name.as_ref());
             let named: Vec<String> = named.map(|name| format!(" with patch `{name}`")).collect();
-            Error::data(format!("{}{}: {error}", self.name, named.join(" and")))
+            Error::data(format!("{workspace}{}: {error}", named.join(" and")))
         })?;
         let mut settings = FitSettings {
             fixed: imported.model.fixed.clone(),
@@ -277,8 +340,8 @@ impl Base {
                 settings = settings.with_fixed(place, *value);
             }
         }
-        Ok(Opened {
-            name: self.name.clone(),
+        Ok(Self {
+            name: workspace.to_owned(),
             text,
             digest,
             patches,
@@ -345,6 +408,12 @@ impl Opened {
                 self.name, self.imported.measurement
             ))
         })
+    }
+
+    /// Refuses a folder that has results of other commands with another workspace, before there is
+    /// one that it could not take. `record`: the name of the command's own.
+    pub(crate) fn check_folder(&self, record: &str, folder: Option<&Path>) -> Result<()> {
+        folder.map_or(Ok(()), |folder| check_others(folder, record, &self.digest))
     }
 
     /// The files that it was read from.

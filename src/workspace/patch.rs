@@ -40,10 +40,13 @@ enum Action {
 
 impl Patch {
     /// Operations from their JSON.
-    pub(super) fn from_value(value: &Value) -> Result<Self, Wrong> {
-        let Value::Array(list) = value else {
-            let found = kind(value);
-            return Err(format!("a patch is a list of operations and not {found}"));
+    pub(super) fn from_value(value: Value) -> Result<Self, Wrong> {
+        let list = match value {
+            Value::Array(list) => list,
+            other => {
+                let found = kind(&other);
+                return Err(format!("a patch is a list of operations and not {found}"));
+            }
         };
         if list.len() > OPERATIONS {
             let found = list.len();
@@ -51,7 +54,7 @@ impl Patch {
                 "{found} operations are more than the {OPERATIONS} that a patch may have"
             ));
         }
-        let numbered = list.iter().enumerate();
+        let numbered = list.into_iter().enumerate();
         let parsed = numbered.map(|(number, value)| {
             let parsed = Operation::from_value(value);
             parsed.map_err(|wrong| format!("operation {number}: {wrong}"))
@@ -65,36 +68,40 @@ impl Patch {
         self.operations.len()
     }
 
-    /// A document with all operations applied in their order.
-    pub(super) fn apply(&self, document: &Value) -> Result<Value, Wrong> {
+    /// A document with all operations applied in their order. Both are used up: what a patch adds
+    /// moves into the document.
+    pub(super) fn apply(self, document: Value) -> Result<Value, Wrong> {
         let mut patched = Patched {
-            size: Size::of(document),
-            root: document.clone(),
+            size: Size::of(&document),
+            root: document,
             work: 0,
         };
-        for (number, operation) in self.operations.iter().enumerate() {
+        for (number, operation) in self.operations.into_iter().enumerate() {
+            let words = operation.to_string();
             let done = patched.operate(operation);
-            done.map_err(|wrong| format!("operation {number}, {operation}: {wrong}"))?;
+            done.map_err(|wrong| format!("operation {number}, {words}: {wrong}"))?;
         }
         Ok(patched.root)
     }
 }
 
 impl Operation {
-    fn from_value(value: &Value) -> Result<Self, Wrong> {
-        let Value::Object(map) = value else {
-            return Err(format!("it is {} and not an object with `op`", kind(value)));
+    fn from_value(value: Value) -> Result<Self, Wrong> {
+        let mut map = match value {
+            Value::Object(map) => map,
+            other => {
+                let found = kind(&other);
+                return Err(format!("it is {found} and not an object with `op`"));
+            }
         };
+        let value = map.shift_remove("value");
+        let value = || value.ok_or_else(|| "it has no `value`".to_owned());
         let text = |name: &str| match map.get(name) {
             Some(Value::String(text)) => Ok(text.as_str()),
             Some(other) => Err(format!("`{name}` is {} and not a text", kind(other))),
             None => Err(format!("it has no `{name}`")),
         };
         let pointer = |name: &str| Pointer::parse(text(name)?);
-        let value = || {
-            let value = map.get("value").cloned();
-            value.ok_or_else(|| "it has no `value`".to_owned())
-        };
         let action = match text("op")? {
             "add" => Action::Add(value()?),
             "remove" => Action::Remove,
@@ -186,22 +193,23 @@ enum Holder<'a> {
 }
 
 impl Patched {
-    fn operate(&mut self, operation: &Operation) -> Result<(), Wrong> {
-        let path = &operation.path;
-        match &operation.action {
-            Action::Add(value) => self.add(path, value.clone()),
+    fn operate(&mut self, operation: Operation) -> Result<(), Wrong> {
+        let Operation { action, path } = operation;
+        let path = &path;
+        match action {
+            Action::Add(value) => self.add(path, value),
             Action::Remove => self.remove(path).map(drop),
             Action::Replace(value) => {
-                self.check_depth(path, value)?;
-                let new = Size::of(value);
+                self.check_depth(path, &value)?;
+                let new = Size::of(&value);
                 let old = self.at_mut(path)?;
-                let before = std::mem::replace(old, value.clone());
+                let before = std::mem::replace(old, value);
                 self.size.remove(Size::of(&before));
                 self.grow(new)
             }
             Action::Test(value) => {
                 let found = self.at(path)?;
-                let (size, is_same) = (Size::of(found), same(found, value));
+                let (size, is_same) = (Size::of(found), same(found, &value));
                 self.work(size.values)?;
                 match is_same {
                     true => Ok(()),
@@ -209,16 +217,20 @@ impl Patched {
                 }
             }
             Action::Copy(from) => {
-                let value = self.at(from)?.clone();
-                self.work(Size::of(&value).values)?;
+                let value = self.at(&from)?;
+                let size = Size::of(value);
+                // before there are two of it
+                self.check_room(size)?;
+                let value = value.clone();
+                self.work(size.values)?;
                 self.add(path, value)
             }
-            Action::Move(from) if from == path => self.at(from).map(drop),
+            Action::Move(from) if from == *path => self.at(&from).map(drop),
             Action::Move(from) => {
                 if path.0.starts_with(&from.0) {
                     return Err("a value cannot move into itself".to_owned());
                 }
-                let value = self.remove(from)?;
+                let value = self.remove(&from)?;
                 self.work(Size::of(&value).values)?;
                 self.add(path, value)
             }
@@ -331,12 +343,20 @@ impl Patched {
     }
 
     fn grow(&mut self, by: Size) -> Result<(), Wrong> {
+        self.check_room(by)?;
         self.size.add(by);
-        if self.size.values > VALUES {
+        Ok(())
+    }
+
+    /// Refuses what the document has no room for.
+    fn check_room(&self, by: Size) -> Result<(), Wrong> {
+        let mut size = self.size;
+        size.add(by);
+        if size.values > VALUES {
             return Err(format!("the document would have more than {VALUES} values"));
         }
         let most = most_bytes();
-        if self.size.text > most {
+        if size.text > most {
             return Err(format!(
                 "the document would have more than {most} bytes of texts"
             ));
@@ -414,7 +434,7 @@ mod tests {
     use serde_json::json;
 
     fn patched(document: &Value, patch: &Value) -> Result<Value, Wrong> {
-        Patch::from_value(patch)?.apply(document)
+        Patch::from_value(patch.clone())?.apply(document.clone())
     }
 
     #[test]
@@ -583,8 +603,31 @@ mod tests {
         let wrong = patched(&json!({"a": [1]}), &patch).unwrap_err();
         assert!(wrong.contains("more than 64 deep"), "{wrong}");
         let there_and_back = json!(vec![1; 100_001]);
-        let wrong = Patch::from_value(&there_and_back).unwrap_err();
+        let wrong = Patch::from_value(there_and_back).unwrap_err();
         assert!(wrong.contains("100001 operations are more"), "{wrong}");
+    }
+
+    #[test]
+    fn what_a_patch_adds_is_there_once() {
+        let zeros = vec![0; 1 << 16];
+        let patch = json!([{"op": "add", "path": "/a", "value": zeros},
+            {"op": "replace", "path": "/b", "value": zeros}]);
+        let patch = Patch::from_value(patch).unwrap();
+        let document = json!({"b": zeros});
+        let mut patched = None;
+        let used = allocation_counter::measure(|| patched = Some(patch.apply(document)));
+        assert_eq!(patched.unwrap().unwrap(), json!({"b": zeros, "a": zeros}));
+        let one = (size_of::<Value>() * zeros.len()) as u64;
+        assert!(used.bytes_max < one / 8, "{} of {one}", used.bytes_max);
+        // what there is no room for is not copied first
+        let copy = json!([{"op": "copy", "from": "/a", "path": "/b"}]);
+        let copy = Patch::from_value(copy).unwrap();
+        let long = json!({"a": "x".repeat(most_bytes() / 4 * 3)});
+        let mut refused = None;
+        let used = allocation_counter::measure(|| refused = Some(copy.apply(long)));
+        let wrong = refused.unwrap().unwrap_err();
+        assert!(wrong.contains("more than 268435456 bytes"), "{wrong}");
+        assert!(used.bytes_max < 1 << 20, "{}", used.bytes_max);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 
 /// The known version of the schema.
-const VERSION: &str = "1.0.0";
+pub(super) const VERSION: &str = "1.0.0";
 /// Most patches of a set.
 const PATCHES: usize = 100_000;
 /// Names that a message lists.
@@ -50,6 +50,7 @@ struct EntryMetadata {
 }
 
 /// A patch with its name and values.
+#[derive(Clone)]
 pub(crate) struct NamedPatch {
     /// Its name, unique in the set.
     pub(crate) name: String,
@@ -81,19 +82,19 @@ impl Patches {
     /// Patches from the JSON of a file: a set, or a list of operations.
     pub(super) fn from_value(file: &str, value: Value) -> Result<Self> {
         let wrong = |text: &dyn Display| Error::data(format!("{file}: {text}"));
-        match &value {
+        match value {
             Value::Array(_) => {
-                let patch = Patch::from_value(&value);
+                let patch = Patch::from_value(value);
                 patch.map(Self::One).map_err(|text| wrong(&text))
             }
-            Value::Object(map) if map.contains_key("channels") => Err(wrong(
+            Value::Object(ref map) if map.contains_key("channels") => Err(wrong(
                 &"this is a workspace where a patch set is expected; the workspace comes first: \
                   WORKSPACE --patch PATCHSET NAME",
             )),
             Value::Object(_) => PatchSet::from_value(file, value).map(Self::Set),
             other => Err(wrong(&format!(
                 "this is {}, and neither a patch set nor a list of operations",
-                kind(other)
+                kind(&other)
             ))),
         }
     }
@@ -184,7 +185,7 @@ impl PatchSet {
             if !points.insert(point(&values)) {
                 return Err(at(format!("its values {} are there twice", words(&values))));
             }
-            let patch = Patch::from_value(&patch).map_err(at)?;
+            let patch = Patch::from_value(patch).map_err(at)?;
             Ok(NamedPatch {
                 name,
                 values,
@@ -215,6 +216,16 @@ impl PatchSet {
             }
         }
         Ok(())
+    }
+
+    /// The only patch that is used of the set, by its name or values.
+    pub(super) fn taken(mut self, key: &str) -> Result<NamedPatch> {
+        let found = self.find(key)?;
+        let place = self
+            .patches
+            .iter()
+            .position(|patch| std::ptr::eq(patch, found));
+        Ok(self.patches.swap_remove(place.unwrap_or_default()))
     }
 
     /// The patch of a name, or of values such as `[500, 0]`.

@@ -10,6 +10,7 @@ use sideband_likelihood::fit::{
     reach, scan,
 };
 use sideband_likelihood::{Error as NoScan, Likelihood as _, Model};
+use sideband_numerics::evenly;
 
 /// Confidence levels, and t at the ends of an interval of one parameter.
 const INTERVALS: [(f64, f64); 2] = [(0.6827, 1.0), (0.9545, 4.0)];
@@ -242,7 +243,7 @@ impl Profiled<'_> {
         let range = self.range(&self.fitted.best, place, asked.ranges[0], ALONE)?;
         let mut settings = ScanSettings {
             parameter: place,
-            grid: evenly(range, asked.points),
+            grid: values(range, asked.points),
         };
         let mut found = scan(
             &self.likelihood,
@@ -316,7 +317,7 @@ impl Profiled<'_> {
     ) -> Result<(), NoScan> {
         let best = &self.fitted.best;
         let range = |k: usize| self.range(best, places[k], asked.ranges[k], TOGETHER);
-        let grids = [range(0)?, range(1)?].map(|range| evenly(range, asked.points));
+        let grids = [range(0)?, range(1)?].map(|range| values(range, asked.points));
         let found = contour(
             &self.likelihood,
             self.settings,
@@ -348,14 +349,9 @@ impl Profiled<'_> {
     }
 }
 
-/// So many values between two, and these.
-fn evenly([first, last]: [f64; 2], points: usize) -> Vec<f64> {
-    let steps = (points - 1) as f64;
-    let value = |k: usize| match k + 1 == points {
-        true => last,
-        false => first + (last - first) * k as f64 / steps,
-    };
-    let mut values: Vec<f64> = (0..points).map(value).collect();
+/// Values of a range, each once.
+fn values(range: [f64; 2], points: usize) -> Vec<f64> {
+    let mut values: Vec<f64> = evenly(range, points).collect();
     values.dedup();
     values
 }

@@ -2,7 +2,7 @@
 
 use super::contents::{Channel, Contents};
 use super::digest::{Algorithm, canonical};
-use super::document::parse;
+use super::document::{Budget, parse};
 use super::opened::base;
 use super::patch_set::{PatchSet, Patches, is_patch_set};
 use super::source::Source;
@@ -103,7 +103,7 @@ pub(crate) fn is_document(path: &Path) -> Result<bool> {
 /// What is in a workspace or a patch set.
 pub(crate) fn summary(name: &str) -> Result<Summary> {
     let source = Source::read(name)?;
-    let document = parse(&source)?;
+    let document = parse(&source, &Budget::default())?;
     match &document {
         Value::Object(map) if is_patch_set(map) => {
             match Patches::from_value(&source.name, document)? {

@@ -1,11 +1,13 @@
 //! CLs and limits by pseudo-experiments, beside the asymptotic ones.
 
 use crate::error::{Error, Result};
+use crate::report::numbers::{number, with_error};
 use serde::{Deserialize, Serialize};
 use sideband_likelihood::Error as NoLimit;
 use sideband_likelihood::fit::FitSettings;
 use sideband_likelihood::histogram::HistogramModel;
 use sideband_likelihood::toys::{MOST_TOYS, ToyCLs, ToyRatio, ToySettings, ToyValue, toy_limits};
+use sideband_numerics::evenly;
 
 /// Tested values, of the asymptotic limits: from the lower one of the observed and the median
 /// expected one to the higher one.
@@ -36,6 +38,17 @@ pub(crate) struct Counted {
     /// An upper limit at 95 %, where no toy with the signal is beyond.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) below: Option<f64>,
+}
+
+impl Counted {
+    /// With its error, or what it is below.
+    pub(crate) fn words(self) -> String {
+        match (self.value.zip(self.error), self.below) {
+            (Some((value, error)), _) => with_error(value, error),
+            (None, Some(most)) => format!("below {}", number(most)),
+            (None, None) => "–".to_owned(),
+        }
+    }
 }
 
 /// CLs by toys at one value.
@@ -96,7 +109,7 @@ impl ToyRequest {
 
     /// Values that are tested: as given, or about the observed and the median expected limit, up
     /// to a bound.
-    pub(super) fn values(&self, about: [Option<f64>; 2], bound: f64) -> Option<Vec<f64>> {
+    pub(crate) fn values(&self, about: [Option<f64>; 2], bound: f64) -> Option<Vec<f64>> {
         if let Some(points) = &self.points {
             return Some(points.clone());
         }
@@ -104,47 +117,57 @@ impl ToyRequest {
         let (low, high) = ends.fold((f64::INFINITY, 0.0_f64), |(low, high), x| {
             (low.min(x), high.max(x))
         });
-        let (first, last) = (FACTORS.0 * low, (FACTORS.1 * high).min(bound));
-        let step = (last - first) / (POINTS - 1) as f64;
-        let value = |k: usize| (first + step * k as f64).min(last);
-        (high > 0.0).then(|| (0..POINTS).map(value).collect())
+        let range = [FACTORS.0 * low, (FACTORS.1 * high).min(bound)];
+        (high > 0.0).then(|| evenly(range, POINTS).collect())
     }
 }
 
-/// Limits by toys at some values, and why one of them is none.
-pub(super) fn limits_by_toys(
+/// Limits by toys, and what is missing of them.
+pub(crate) struct ToyLimits {
+    pub(crate) record: ToyRecord,
+    /// Why the limit of the data is none, or the median expected one where data are hidden: that is
+    /// no result.
+    pub(crate) lost: Vec<String>,
+    /// Why others are none, which may well lie beyond the tested values.
+    pub(crate) noted: Vec<String>,
+}
+
+/// Limits by toys at some values.
+pub(crate) fn limits_by_toys(
     (model, interest, has_observed): (&HistogramModel, usize, bool),
     (values, level): (&[f64], f64),
     fits: &FitSettings,
     asked: &ToyRequest,
     progress: &(dyn Fn(u64) + Sync),
-) -> Result<(ToyRecord, Vec<String>), NoLimit> {
+) -> Result<ToyLimits, NoLimit> {
     let settings = ToySettings {
         seed: asked.seed,
         toys: asked.toys,
         precision: asked.precision,
     };
     let found = toy_limits(model, interest, (values, level), fits, &settings, progress)?;
-    let mut missing = Vec::new();
-    let mut limit = |which: &str, found: Result<ToyValue, NoLimit>| match found {
+    let (mut lost, mut noted) = (Vec::new(), Vec::new());
+    let mut limit = |which: &str, is_needed: bool, found: Result<ToyValue, NoLimit>| match found {
         Ok(ToyValue { value, error }) => Some(Counted {
             value: Some(value),
             error: Some(error),
             below: None,
         }),
         Err(error) => {
+            let missing = if is_needed { &mut lost } else { &mut noted };
             missing.push(format!("{which} limit by toys: {error}"));
             None
         }
     };
     let observed = match has_observed {
-        true => limit("the observed", found.observed),
+        true => limit("the observed", true, found.observed),
         false => None,
     };
     let mut sigma = -3;
     let expected = found.expected.map(|found| {
         sigma += 1;
-        limit(&format!("the expected ({sigma:+} sigma)"), found)
+        let is_needed = !has_observed && sigma == 0;
+        limit(&format!("the expected ({sigma:+} sigma)"), is_needed, found)
     });
     let record = ToyRecord {
         asked: asked.clone(),
@@ -156,7 +179,11 @@ pub(super) fn limits_by_toys(
             .map(|p| point(p, has_observed))
             .collect(),
     };
-    Ok((record, missing))
+    Ok(ToyLimits {
+        record,
+        lost,
+        noted,
+    })
 }
 
 fn point(found: &ToyCLs, has_observed: bool) -> ToyPoint {

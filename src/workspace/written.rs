@@ -31,11 +31,45 @@ const PULLS: usize = 25;
 const PAGES: usize = 12;
 
 impl Fitted {
+    /// Notes what figures of a folder leave out, of which tables have all.
+    pub(crate) fn note_undrawn(&mut self) {
+        if !self.best.is_converged() {
+            return;
+        }
+        let pulls = self.record.parameters.values().filter(|p| p.pull.is_some());
+        let [_, correlation] = self.matrices();
+        let (most_pulls, pulls) = (PULLS * PAGES, pulls.count());
+        let notes = &mut self.record.head.notes;
+        for (all, most, what, table) in [
+            (
+                self.model.channels.len(),
+                CHANNELS,
+                "channels are drawn, the first ones",
+                "yields.csv",
+            ),
+            (
+                pulls,
+                most_pulls,
+                "pulls are drawn, the largest",
+                "parameters.csv",
+            ),
+            (
+                correlated(&correlation).len(),
+                ROWS,
+                "parameters with a correlation above 0.2 are drawn, those with the largest",
+                "correlation.csv",
+            ),
+        ] {
+            if all > most {
+                notes.push(format!("{most} of {all} {what}: {table} has all of them"));
+            }
+        }
+    }
+
     /// Writes `fit.json`, `parameters.csv`, pulls, correlations, yields, and every channel before
     /// and after the fit; gives the files.
     pub(crate) fn write(&self, opened: &Opened, folder: &Path) -> Result<Vec<PathBuf>> {
-        let mut outputs = Outputs::new(folder, opened.inputs())?;
-        outputs.json("fit.json", &self.record)?;
+        let mut outputs = Outputs::new(folder, "fit", opened.inputs())?;
         parameters(&mut outputs, &self.record)?;
         if self.best.is_converged() {
             pulls(opened, &mut outputs, &self.record)?;
@@ -47,7 +81,7 @@ impl Fitted {
             }
             self.channels(opened, &mut outputs)?;
         }
-        Ok(outputs.finish())
+        outputs.finish(&self.record)
     }
 
     /// Yields of all samples before and after the fit, in bins and in sum, and the channels as
@@ -125,7 +159,7 @@ impl Fitted {
         outputs.tex("channel_yields.tex", &yields_tex(&sums))?;
         tables.insert(0, yields_table(&sums));
         let submission = submission(&self.record.head, tables);
-        outputs.hepdata("fit", &submission, &[(WORKSPACE, opened.text.as_str())])
+        outputs.hepdata(&submission, &[(WORKSPACE, opened.text.as_str())])
     }
 }
 
@@ -201,8 +235,8 @@ fn matrix(outputs: &mut Outputs<'_>, name: &str, matrix: &Matrix) -> Result<()> 
     outputs.csv(name, &header, &rows.collect::<Vec<Vec<String>>>())
 }
 
-/// The parameters with a correlation worth a look, if there are any.
-fn correlations(opened: &Opened, matrix: &Matrix) -> Option<CorrelationMatrix> {
+/// Rows of the parameters with a correlation worth a look, those with the largest first.
+fn correlated(matrix: &Matrix) -> Vec<usize> {
     let largest = |row: usize| {
         let others = matrix.values[row].iter().enumerate();
         let others = others.filter(|(column, _)| *column != row);
@@ -212,6 +246,12 @@ fn correlations(opened: &Opened, matrix: &Matrix) -> Option<CorrelationMatrix> {
         .filter(|row| largest(*row) > CORRELATED)
         .collect();
     chosen.sort_by(|a, b| largest(*b).total_cmp(&largest(*a)));
+    chosen
+}
+
+/// The parameters with a correlation worth a look, if there are any.
+fn correlations(opened: &Opened, matrix: &Matrix) -> Option<CorrelationMatrix> {
+    let mut chosen = correlated(matrix);
     chosen.truncate(ROWS);
     chosen.sort_unstable();
     (!chosen.is_empty()).then(|| CorrelationMatrix {
@@ -237,18 +277,13 @@ impl LimitRecord {
     /// Writes `limit.json`, the limits as tables, and CLs against the parameter as `cls.csv` and a
     /// figure; gives the files.
     pub(crate) fn write(&self, opened: &Opened, folder: &Path) -> Result<Vec<PathBuf>> {
-        let mut outputs = Outputs::new(folder, opened.inputs())?;
-        outputs.json("limit.json", self)?;
+        let mut outputs = Outputs::new(folder, "limit", opened.inputs())?;
         let rows = self.rows().into_iter();
         let rows = rows.map(|(word, limit, cls)| vec![word.to_owned(), exact(limit), exact(cls)]);
         let header = ["which", "upper_limit", "CLs"];
         outputs.csv("limit.csv", &header, &rows.collect::<Vec<Row>>())?;
         outputs.tex("limit.tex", &self.tex())?;
-        outputs.hepdata(
-            "limit",
-            &self.submission(),
-            &[(WORKSPACE, opened.text.as_str())],
-        )?;
+        outputs.hepdata(&self.submission(), &[(WORKSPACE, opened.text.as_str())])?;
         let poi = self.head.poi.clone().unwrap_or_default();
         let rows = self.curve.iter().map(|point| {
             let first = [exact(Some(point.poi)), exact(point.CLs_obs)].into_iter();
@@ -273,15 +308,14 @@ impl LimitRecord {
             };
             outputs.figure("cls", figure.draw())?;
         }
-        Ok(outputs.finish())
+        outputs.finish(self)
     }
 }
 
 impl ScanRecord {
     /// Writes `scan.json`, `scan.csv` and the figure of the profile; gives the files.
     pub(crate) fn write(&self, opened: &Opened, folder: &Path) -> Result<Vec<PathBuf>> {
-        let mut outputs = Outputs::new(folder, opened.inputs())?;
-        outputs.json("scan.json", self)?;
+        let mut outputs = Outputs::new(folder, "scan", opened.inputs())?;
         let mut header: Vec<&str> = self.parameters.iter().map(String::as_str).collect();
         header.push("t");
         if let Some(curve) = &self.curve {
@@ -326,7 +360,7 @@ impl ScanRecord {
                 outputs.figure("scan", figure.draw())?;
             }
         }
-        Ok(outputs.finish())
+        outputs.finish(self)
     }
 }
 
@@ -334,8 +368,7 @@ impl ImpactsRecord {
     /// Writes `impacts.json`, the groups as tables, and where impacts are on the parameter of interest
     /// `ranking.csv` and the figure of the first ones; gives the files.
     pub(crate) fn write(&self, opened: &Opened, folder: &Path) -> Result<Vec<PathBuf>> {
-        let mut outputs = Outputs::new(folder, opened.inputs())?;
-        outputs.json("impacts.json", self)?;
+        let mut outputs = Outputs::new(folder, "impacts", opened.inputs())?;
         let rows = self.groups.iter().map(|group| {
             let numbers = [group.impact, group.limit, group.relative].map(exact);
             let first = [group.name.clone(), group.parameters.to_string()];
@@ -344,13 +377,9 @@ impl ImpactsRecord {
         let header = ["group", "parameters", "impact", "limit", "relative"];
         outputs.csv("groups.csv", &header, &rows.collect::<Vec<Vec<String>>>())?;
         outputs.tex("groups.tex", &self.tex())?;
-        outputs.hepdata(
-            "impacts",
-            &self.submission(),
-            &[(WORKSPACE, opened.text.as_str())],
-        )?;
+        outputs.hepdata(&self.submission(), &[(WORKSPACE, opened.text.as_str())])?;
         if self.ranking.is_empty() {
-            return Ok(outputs.finish());
+            return outputs.finish(self);
         }
         let rows = self.ranking.iter().map(|p| {
             let [up, down] = p.refit;
@@ -389,7 +418,7 @@ impl ImpactsRecord {
             first_rank: 1,
         };
         outputs.figure("ranking", figure.draw())?;
-        Ok(outputs.finish())
+        outputs.finish(self)
     }
 }
 
@@ -424,8 +453,7 @@ impl PlaneRecord {
     /// figure over them; gives the files.
     pub(crate) fn write(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let inputs = vec![self.workspace.as_str(), self.patch_set.as_str()];
-        let mut outputs = Outputs::new(folder, inputs)?;
-        outputs.json("limits.json", self)?;
+        let mut outputs = Outputs::new(folder, "limits", inputs)?;
         let rows = self.patches.iter().map(|patch| {
             let values = patch.values.iter().map(plain);
             let limit = patch.limit.as_ref().map(|limit| &limit.upper_limit);
@@ -448,13 +476,13 @@ impl PlaneRecord {
             .collect();
         outputs.csv("limits.csv", &header, &rows.collect::<Vec<Vec<String>>>())?;
         outputs.tex("limits.tex", &self.tex())?;
-        outputs.hepdata("limits", &self.submission(), &[])?;
+        outputs.hepdata(&self.submission(), &[])?;
         if let Some(figure) = self.band() {
             outputs.figure("limits", figure.draw())?;
         } else if let Some(figure) = self.plane() {
             outputs.figure("limits", figure.draw())?;
         }
-        Ok(outputs.finish())
+        outputs.finish(self)
     }
 
     /// The limits against the label that varies alone, if two of them can be drawn.

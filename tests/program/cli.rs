@@ -301,6 +301,14 @@ fn schema_accepts_every_shipped_configuration_and_no_misspelt_one() {
     }
     let small = configuration("reweighting");
     assert_eq!(misfit(&small), None);
+    // that of one method has no others
+    let limit = Workplace::new()
+        .sideband(&["schema", "limit"])
+        .exits(0)
+        .json();
+    assert!(limit["$defs"]["Limit"].is_object() && limit["$defs"]["Config"].is_null());
+    let unknown = Workplace::new().sideband(&["schema", "limits"]).exits(2);
+    unknown.warns(["reweight, ratio, interpolate, measure, limit"]);
     for (right, wrong) in [
         ("batch = 64", "bacth = 64"),
         ("batch = 64", "batch = \"64\""),

@@ -275,6 +275,52 @@ fn observed_events_are_counted_where_they_may_be() {
 }
 
 #[test]
+fn limits_by_toys_have_errors_and_are_those_of_the_workspace() {
+    let place = place();
+    let settings = [
+        "measurement.toys={ number = 400 }",
+        "samples.multijet.retraining={ keep = 1.0, at_most = 1 }",
+    ];
+    place.run("out", &settings).exits(0).says(["by toys: "]);
+    let result = result(&place, "out");
+    let toys = &result["limit"]["toys"];
+    // nothing is observed: the median alone is a result
+    assert!(toys["observed"].is_null(), "{toys}");
+    let median = &toys["expected"][2];
+    let [value, error] = ["value", "error"].map(|key| number(&median[key]));
+    let asymptotic = expected(&result)[2];
+    assert!(error > 0.0 && error < 0.5 * value, "{toys}");
+    assert!(
+        (value / asymptotic - 1.0).abs() < 0.5,
+        "{value} {asymptotic}"
+    );
+    assert_eq!(list(&toys["tests"]).len(), 8);
+    place.says_in("out/report.html", "Upper limit by pseudo-experiments");
+    let workspace = [
+        "limit",
+        "out/workspace.json",
+        "--asimov",
+        "--toys",
+        "400",
+        "--seed",
+        "3",
+        "--json",
+        "--quiet",
+    ];
+    let found = place.sideband(&workspace).json();
+    let found = number(&found["toys"]["expected"][2]["value"]);
+    assert!((found / value - 1.0).abs() < 0.2, "{found} {value}");
+    // what toys cannot be of is refused
+    let wrong = ["parameters.mu.fit=sqrt", settings[0]];
+    limit(&place, "wrong", &wrong)
+        .exits(3)
+        .warns(["measurement.toys", "not fitted as itself"]);
+    limit(&place, "wrong", &["measurement.toys={ number = 0 }"])
+        .exits(3)
+        .warns(["measurement.toys.number"]);
+}
+
+#[test]
 fn limits_along_a_parameter_that_is_fixed() {
     let place = place();
     let settings = [
@@ -304,6 +350,30 @@ fn limits_along_a_parameter_that_is_fixed() {
     assert_eq!(result["export"]["is_written"], true);
     let text = result["export"]["text"].as_str().unwrap();
     assert!(text.contains("at kl = 1"), "{text}");
+    // and a patch set where it is elsewhere
+    assert!(
+        text.contains("patchset.json is the patch set of workspace.json"),
+        "{text}"
+    );
+    for (name, median) in [
+        ("kl_m1", medians[0]),
+        ("kl_1", medians[2]),
+        ("kl_3", medians[4]),
+    ] {
+        let files = [
+            "limit",
+            "out/workspace.json",
+            "--patch",
+            "out/patchset.json",
+        ];
+        let patched = [&files[..], &[name, "--json", "--quiet"]].concat();
+        let found = place.sideband(&patched).exits(0).json();
+        let found = number(&found["upper_limit"]["expected"][2]);
+        assert!(
+            (found / median - 1.0).abs() < 1e-4,
+            "{name}: {found} {median}"
+        );
+    }
 }
 
 #[test]

@@ -343,7 +343,7 @@ fn every_patch_has_a_limit_that_is_found_once() {
     place.write("ps.json", set.to_string());
     let done = place.sideband(&all).exits(4);
     let done = done.warns([
-        "there is no limit with one patch: ps.json: patch `bad`: operation 0, remove /channels/7",
+        "there is no result with one patch: ps.json: patch `bad`: operation 0, remove /channels/7",
     ]);
     done.says(["3 of them there already", "m200"]);
 }
@@ -411,10 +411,15 @@ fn limits_over_two_masses_are_a_plane() {
         ["s00", "s12", "s21"].contains(&patch["metadata"]["name"].as_str().unwrap())
     });
     place.write("ps.json", few.to_string());
+    place.write("out/patches/mine.json", "{}");
     place
         .sideband(&all)
         .exits(0)
         .says(["3 of them there already"]);
+    for (name, stays) in [("s00", true), ("mine", true), ("s11", false)] {
+        let is_there = place.has(&format!("out/patches/{name}.json"));
+        assert_eq!(is_there, stays, "{name}");
+    }
     let figure = place.text("out/limits.svg");
     assert!(figure.contains("width") && !figure.contains("observed = 1"));
 }
@@ -653,6 +658,41 @@ fn limits_are_expected_ones_where_data_are_not_looked_at() {
     let found = strict.json();
     assert!(found["upper_limit"]["observed"].is_null(), "{found}");
     strict.warns(["observed upper limit lies above mu = 10"]);
+    // CLs that is asked for where nothing is known of it: all the rest is there
+    place.write("ws.json", small().to_string());
+    let beyond = [
+        "limit",
+        "ws.json",
+        "--json",
+        "--test-poi",
+        "50",
+        "--out",
+        "beyond",
+    ];
+    let beyond = place
+        .sideband(&beyond)
+        .exits(4)
+        .warns(["error: CLs at mu = 50: "]);
+    let found = beyond.json();
+    assert!(
+        found["CLs_exp"].is_null() && found["CLs_obs"].is_null(),
+        "{found}"
+    );
+    contains(&found["failure"].to_string(), ["CLs at mu = 50: "]);
+    assert!(number(&found["upper_limit"]["observed"]) > 0.0, "{found}");
+    assert!(place.has("beyond/limit.json") && place.has("beyond/cls.csv"));
+    // where it is not, a note says so
+    place.edit_json("ws.json", |ws| {
+        let mu = &mut ws["measurements"][0]["config"]["parameters"][1];
+        (mu["inits"], mu["bounds"]) = (json!([0.1]), json!([[0.0, 0.5]]));
+        ws["channels"][0]["samples"][0]["data"] = json!([500.0, 800.0]);
+    });
+    let silent = limit(&[]);
+    contains(&silent["notes"].to_string(), ["CLs at mu = 1: "]);
+    assert!(
+        silent["CLs_exp"].is_null() && silent["failure"].is_null(),
+        "{silent}"
+    );
 }
 
 #[test]
@@ -843,6 +883,30 @@ fn impacts_on_limits_are_those_of_an_independent_program() {
 }
 
 #[test]
+fn impacts_on_a_limit_above_the_bound_say_so() {
+    let place = small_place();
+    let impacts = ["impacts", "ws.json", "--limit", "--json"];
+    let within = place.sideband(&impacts).exits(0).json();
+    assert!(within["bound_widened"].is_null(), "{within}");
+    place.edit_json("ws.json", |ws| {
+        let mu = &mut ws["measurements"][0]["config"]["parameters"][1];
+        (mu["inits"], mu["bounds"]) = (json!([0.05]), json!([[0.0, 0.1]]));
+    });
+    let beyond = place.sideband(&impacts).exits(0).json();
+    let limit = number(&within["expected_limit"]);
+    assert_near(
+        number(&beyond["expected_limit"]),
+        limit,
+        1e-4 * limit,
+        "limit",
+    );
+    assert!(number(&beyond["bound_widened"]) > limit, "{beyond}");
+    let said = "the limits lie above the upper bound 0.1 of mu: it was taken as 1";
+    contains(&beyond["notes"].to_string(), [said]);
+    place.sideband(&impacts[..3]).exits(0).says([said]);
+}
+
+#[test]
 fn impacts_of_all_kinds_are_there() {
     let place = small_place();
     let impacts = |more: &[&str]| {
@@ -1000,6 +1064,26 @@ fn combinations_are_by_the_names_of_parameters() {
         let all = [&["combine", "ws.json", &a][..], more].concat();
         place.sideband(&all).exits(exit).warns([said]);
     }
+    // two parameters of one workspace become one
+    let mut elsewhere = small().to_string();
+    for name in ["SR", "CR", "mc_SR", "fake_rate"] {
+        elsewhere = elsewhere.replace(&format!("\"{name}\""), &format!("\"{name}_2\""));
+    }
+    place.write("two.json", elsewhere);
+    let merge = [
+        "combine",
+        "ws.json",
+        "two.json",
+        "--rename",
+        "jes_2=jes_1",
+        "--out",
+        "merged.json",
+    ];
+    let merged = place.sideband(&merge).exits(0);
+    merged.warns([
+        "note: ws.json: its parameters `jes_2` and `jes_1` are one, `jes_1`",
+        "note: two.json: its parameters `jes_2` and `jes_1` are one, `jes_1`",
+    ]);
     let printed = place
         .sideband(&["combine", "ws.json", "ws.json", "--join", "outer"])
         .exits(0);
@@ -1354,10 +1438,12 @@ fn results_are_files_as_well() {
         let printed = place
             .sideband(&[command, "ws.json", "--json", "--out", command])
             .exits(0);
-        assert_eq!(
-            printed.json(),
-            place.json(&format!("{command}/{command}.json"))
-        );
+        let mut written = place.json(&format!("{command}/{command}.json"));
+        let belong = written.as_object_mut().unwrap().remove("files").unwrap();
+        assert_eq!(printed.json(), written);
+        for name in &files[1..] {
+            assert!(words(&belong).iter().any(|own| own == name), "{belong}");
+        }
     }
     // what was read is not written over
     for name in ["fit.json", "limit.json", "scan.json", "impacts.json"] {
@@ -1383,6 +1469,79 @@ fn results_are_files_as_well() {
     // free normalisations have no pull
     assert!(!pulls.contains("top_norm"));
     contains(&place.text("fit/postfit_001_CR.svg"), ["all channels: χ²"]);
+}
+
+#[test]
+fn results_of_a_former_workspace_do_not_stay() {
+    let place = small_place();
+    let fit = ["fit", "ws.json", "--quiet", "--out", "out"];
+    let limit = ["limit", "ws.json", "--quiet", "--out", "out"];
+    // commands share a folder
+    place.sideband(&fit).exits(0);
+    place.sideband(&limit).exits(0);
+    place.write("out/mine.svg", "x");
+    let former = [
+        "out/postfit_001_CR.svg",
+        "out/prefit_001_CR.svg",
+        "out/hepdata/fit/channel_001.yaml",
+    ];
+    assert!(former.iter().all(|name| place.has(name)));
+    place.edit_json("ws.json", |ws| {
+        for list in ["channels", "observations"] {
+            ws[list]
+                .as_array_mut()
+                .unwrap()
+                .retain(|own| own["name"] == "SR");
+        }
+    });
+    // but not with the result of another workspace
+    let before = place.read("out/limit.json");
+    let said = "--out out: its fit.json is of another workspace or patch, ws.json";
+    place.sideband(&limit).exits(2).warns([said]);
+    assert_eq!(place.read("out/limit.json"), before);
+    place.remove("out/limit.json");
+    place.sideband(&fit).exits(0);
+    for name in former {
+        assert!(!place.has(name), "{name}");
+    }
+    for name in [
+        "mine.svg",
+        "postfit_000_SR.svg",
+        "hepdata/fit/channel_000.yaml",
+    ] {
+        assert!(place.has(&format!("out/{name}")), "{name}");
+    }
+    place.sideband(&limit).exits(0);
+}
+
+#[test]
+fn channels_without_a_figure_are_said() {
+    let place = empty();
+    let name = |k: usize| format!("SR{k:02}");
+    let channel = |k: usize| {
+        json!({"name": name(k), "samples": [
+            {"name": "signal", "data": [5.0], "modifiers": [
+                {"name": "mu", "type": "normfactor", "data": null}]},
+            {"name": "top", "data": [50.0], "modifiers": []}]})
+    };
+    let observation = |k: usize| json!({"name": name(k), "data": [56.0]});
+    let workspace = json!({
+        "channels": (0..61).map(channel).collect::<Vec<Value>>(),
+        "observations": (0..61).map(observation).collect::<Vec<Value>>(),
+        "measurements": [{"name": "main", "config": {"poi": "mu", "parameters": [
+            {"name": "mu", "inits": [1.0], "bounds": [[0.0, 10.0]]}]}}],
+        "version": "1.0.0"
+    });
+    place.write("ws.json", workspace.to_string());
+    let said = "60 of 61 channels are drawn, the first ones: yields.csv has all of them";
+    let fit = place.sideband(&["fit", "ws.json", "--out", "fit"]);
+    fit.exits(0).says([said]);
+    assert_eq!(words(&place.json("fit/fit.json")["notes"]), [said]);
+    assert!(place.has("fit/postfit_059_SR59.svg") && !place.has("fit/postfit_060_SR60.svg"));
+    contains(&place.text("fit/yields.csv"), ["SR60,0,(observed),56,56"]);
+    // where nothing is drawn, nothing is left out
+    let printed = place.sideband(&["fit", "ws.json", "--json"]).exits(0);
+    assert!(words(&printed.json()["notes"]).is_empty());
 }
 
 #[test]

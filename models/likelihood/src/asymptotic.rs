@@ -117,6 +117,26 @@ impl Limits {
         }
         self.deeper_at.extend(later.deeper_at);
     }
+
+    /// Those, the observed one first, that lie beyond the bounds.
+    fn beyond_bounds(&self) -> [bool; 6] {
+        let mut beyond = [false; 6];
+        for (beyond, limit) in beyond.iter_mut().zip(self.all()) {
+            *beyond = matches!(limit, Err(Error::BeyondBounds { .. }));
+        }
+        beyond
+    }
+
+    /// Says of those beyond the bounds why they were not looked for with a wider one.
+    fn not_widened(&mut self, bound: f64, why: &Error) {
+        let all = std::iter::once(&mut self.observed).chain(&mut self.expected);
+        for limit in all {
+            if let Err(beyond @ Error::BeyondBounds { .. }) = limit {
+                let text = format!("{beyond} (with {bound} it is not known: {why})");
+                *limit = Err(Error::new(text));
+            }
+        }
+    }
 }
 
 /// Fits of observed and of Asimov data, ready to be tested at any mu.
@@ -230,26 +250,40 @@ impl Asymptotics {
         ensure(asked.level > 0.5 && asked.level < 1.0, || {
             format!("confidence level {} is not between 0.5 and 1", asked.level)
         })?;
-        let mut limits = self.within_bounds(asked, [true; 6]);
+        let limits = self.within_bounds(asked, [true; 6]);
         let parameter = &self.observed.likelihood.parameters()[self.interest];
         let (_, bound) = parameter.bounds;
         if asked.strict_bounds || !(bound > 0.0 && bound.is_finite()) {
             return Ok(limits);
         }
+        let widened = |bound: f64| self.widened(bound);
+        Ok(Self::beyond_bound(limits, asked, bound, widened))
+    }
+
+    /// Looks for the limits that lie beyond a bound with wider ones. Where those cannot be had
+    /// the others stand.
+    fn beyond_bound(
+        mut limits: Limits,
+        asked: &LimitSettings,
+        bound: f64,
+        widened: impl Fn(f64) -> Result<Self, Error>,
+    ) -> Limits {
         for power in 1..=WIDENED {
-            let mut missing = [false; 6];
-            for (missing, limit) in missing.iter_mut().zip(limits.all()) {
-                *missing = matches!(limit, Err(Error::BeyondBounds { .. }));
-            }
+            let missing = limits.beyond_bounds();
             if missing == [false; 6] {
                 break;
             }
             let wider = bound * 10.0_f64.powi(power);
-            let found = self.widened(wider)?.within_bounds(asked, missing);
-            limits.take(found, missing);
+            match widened(wider) {
+                Ok(tests) => limits.take(tests.within_bounds(asked, missing), missing),
+                Err(why) => {
+                    limits.not_widened(wider, &why);
+                    break;
+                }
+            }
             limits.bound_widened = Some(wider);
         }
-        Ok(limits)
+        limits
     }
 
     /// The same with another upper bound of the parameter of interest, which is not below its own.

@@ -2,6 +2,15 @@
 
 use crate::NumericsError;
 
+/// So many values from one to another, evenly spaced, both ends among them to the bit.
+pub fn evenly([first, last]: [f64; 2], points: usize) -> impl Iterator<Item = f64> {
+    let steps = points.saturating_sub(1) as f64;
+    (0..points).map(move |k| match k + 1 == points {
+        true => last,
+        false => first + (last - first) * k as f64 / steps,
+    })
+}
+
 /// Strictly increasing, finite bin edges. Values below the first and above the
 /// last edge count in the end bins.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +98,15 @@ impl Edges {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn values_between_ends_have_these_to_the_bit() {
+        let values: Vec<f64> = evenly([0.1, 0.7], 4).collect();
+        assert_eq!((values[0], values[3], values.len()), (0.1, 0.7, 4));
+        assert!(values.windows(2).all(|w| (w[1] - w[0] - 0.2).abs() < 1e-15));
+        assert_eq!(evenly([1.0, 2.0], 1).collect::<Vec<f64>>(), [2.0]);
+        assert_eq!(evenly([1.0, 2.0], 0).count(), 0);
+    }
 
     #[test]
     fn values_outside_count_in_the_end_bins() {

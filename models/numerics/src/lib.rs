@@ -20,7 +20,7 @@ pub mod lanes;
 pub mod minimise;
 pub mod random;
 
-pub use binning::Edges;
+pub use binning::{Edges, evenly};
 pub use expression::{Expression, ExpressionError, Number};
 use thiserror::Error;
 

@@ -13,8 +13,9 @@ use super::impacts;
 use super::prepared::Prepared;
 use crate::error::{Context, Error, Kind, Result};
 use crate::rundir::{Progress, RunDirectory};
-use crate::settings::Limit;
+use crate::settings::{Limit, ScanConfig};
 use crate::training::Interrupt;
+use crate::workspace::ToyRequest;
 use indexmap::IndexMap;
 use sideband_likelihood::fit::Fit;
 use sideband_likelihood::histogram::HistogramModel;
@@ -43,6 +44,17 @@ impl<'a> Study<'a> {
             plan: &self.prepared.plan,
             parameters: self.parameters,
         }
+    }
+
+    /// The toys that are asked for.
+    fn toys(&self) -> Option<ToyRequest> {
+        let toys = self.limit.measurement.toys.as_ref()?;
+        Some(ToyRequest {
+            seed: self.limit.experiment.seed,
+            toys: toys.number,
+            precision: toys.precision,
+            points: (!toys.points.is_empty()).then(|| toys.points.clone()),
+        })
     }
 
     /// The result; none if it was interrupted.
@@ -93,8 +105,20 @@ impl<'a> Study<'a> {
         let curve = scan.and_then(|s| s.curves.get("profiled"));
         let points = curve.iter().flat_map(|c| &c.points);
         let scanned: Vec<f64> = points.map(|p| p[0]).collect();
-        let limit = analysis.limit(config, !is_observed, &data, (&fit, &scanned));
+        let mut limit = analysis.limit(config, !is_observed, &data, (&fit, &scanned));
         drop(stage);
+        if self.interrupt.is_raised() {
+            return Ok(None);
+        }
+        if let (Some(limit), Some(toys)) = (&mut limit, self.toys()) {
+            progress.say("upper limit by toys");
+            let stage = progress.stage("upper limit by toys", toys.most());
+            let count = |toys| stage.add(toys);
+            let [lost, noted] = analysis.add_toys(limit, &toys, (&model, is_observed), &count);
+            drop(stage);
+            remarks.notes.extend(noted);
+            lost.into_iter().for_each(|text| remarks.miss(text));
+        }
         if self.interrupt.is_raised() {
             return Ok(None);
         }
@@ -135,7 +159,9 @@ impl<'a> Study<'a> {
         }
         let fitted = [named(analysis, likelihood.parameters(), &best)];
         let histograms = Some((&model, asked.as_slice()));
-        let export = export(analysis, &self.output, histograms, &fitted)?;
+        let along = self.limit.measurement.scans.iter();
+        let along: Vec<&ScanConfig> = along.filter(|scan| scan.limit).collect();
+        let export = export(analysis, &self.output, histograms, &fitted, &along)?;
         if let Some(reason) = export.reason.as_ref().filter(|_| export.is_wrong) {
             remarks.miss(format!("there is no workspace.json: {reason}"));
         }

@@ -30,6 +30,7 @@ impl Sheet<'_> {
         make_folder(&plots).on(&plots)?;
         let mut sections = vec![
             self.limit()?,
+            self.limit_toys(),
             self.limit_scans()?,
             self.limit_impacts(),
             self.yields(),

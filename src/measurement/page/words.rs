@@ -98,10 +98,24 @@ pub(crate) fn verdict(result: &MeasurementResult) -> Vec<PageVerdict> {
             say(Status::Info, text);
         }
     }
+    if let Some(limit) = &result.limit
+        && let Some(text) = toys_text(limit, result.label(&limit.parameter))
+    {
+        say(Status::Info, text);
+    }
     for note in &result.notes {
         say(Status::Warning, note.clone());
     }
     lines
+}
+
+/// An upper limit by toys in words, with its statistical error.
+fn toys_text(limit: &LimitResult, label: &str) -> Option<String> {
+    let toys = limit.toys.as_ref()?;
+    let observed = toys.observed.map(|x| format!("{label} < {}", x.words()));
+    let median = toys.expected[2].map(|x| format!("expected without signal {}", x.words()));
+    let all: Vec<String> = observed.into_iter().chain(median).collect();
+    (!all.is_empty()).then(|| format!("by toys: {}", all.join("; ")))
 }
 
 /// An upper limit in words, of what there is of it.

@@ -23,6 +23,7 @@ impl Limit {
         self.check_parameters(&measurement)?;
         measurement.check_histograms()?;
         self.check_scans()?;
+        self.check_toys()?;
         self.check_report()
     }
 
@@ -143,6 +144,27 @@ impl Limit {
         let m = &self.measurement;
         let first = m.interest.first().map_or("", String::as_str);
         m.limit.poi.as_deref().unwrap_or(first)
+    }
+
+    /// Toys are those of a workspace: its parameters as themselves, with independent auxiliary
+    /// measurements.
+    fn check_toys(&self) -> Checked {
+        if self.measurement.toys.is_none() {
+            return Ok(());
+        }
+        let limited = self.parameters.get(self.limited());
+        ensure(
+            limited.is_none_or(|p| p.fit == Coordinate::Linear),
+            "measurement.toys",
+            "toys",
+            "left out where the limited parameter is not fitted as itself (`fit`)",
+        )?;
+        ensure(
+            self.measurement.correlations.is_empty(),
+            "measurement.toys",
+            "toys",
+            "left out with `measurement.correlations`",
+        )
     }
 
     fn check_scans(&self) -> Checked {

@@ -263,12 +263,15 @@ fn every_table_of_the_reference_can_be_taken_in() {
     let measurement = measurement();
     let experiment = parse(&measurement);
     assert!(experiment.measurement.unwrap().toys.is_some());
-    let limit = parse(&limit()).limit.unwrap();
-    assert!(limit.samples["multijet"].nonclosure.is_some());
+    // toys are those of independent auxiliary measurements
+    let correlated = parse(&limit("correlations")).limit.unwrap();
+    assert!(correlated.samples["multijet"].nonclosure.is_some());
+    let by_toys = parse(&limit("toys")).limit.unwrap();
+    assert!(by_toys.measurement.toys.is_some());
 }
 
-/// The reference as a limit.
-fn limit() -> toml::Table {
+/// The reference as a limit, with one of two keys that exclude each other.
+fn limit(either: &str) -> toml::Table {
     let tables = "parameters samples systematics channels observed measurement";
     let mut table = with_tables(&tables.split(' ').collect::<Vec<_>>());
     table["experiment"]["method"] = "limit".into();
@@ -279,7 +282,7 @@ fn limit() -> toml::Table {
     for name in ["source", "target", "stream"] {
         table["data"].as_table_mut().unwrap().remove(name);
     }
-    let of_limit = "interest fixed correlations limit scans groups";
+    let of_limit = format!("interest fixed limit scans groups {either}");
     let measurement = table["measurement"].as_table_mut().unwrap();
     measurement.retain(|name, _| of_limit.split(' ').any(|own| own == name));
     measurement["fixed"] = vec!["kl"].into();
@@ -312,6 +315,7 @@ features.inputs = ['x1', 'x2', 'x3', 'x4', 'x5', 'x6']";
         ("channels", "sr"),
         ("measurement", "scans"),
         ("measurement", "groups"),
+        ("measurement", "toys"),
     ] {
         remove(&mut table, name, key);
     }

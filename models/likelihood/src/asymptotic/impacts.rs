@@ -47,6 +47,9 @@ pub struct LimitImpact {
 pub struct LimitImpacts {
     /// The median expected limit with all parameters.
     pub expected: f64,
+    /// The widest upper bound of the parameter of interest that a limit needed in place of its
+    /// own; none if all lie below that.
+    pub bound_widened: Option<f64>,
     /// Impacts of the groups, as asked for. They are no parts of a sum.
     pub groups: Vec<LimitImpact>,
 }
@@ -72,21 +75,29 @@ pub fn limit_impacts<D: DataSet + Sync>(
         check_group(&likelihood, interest, group)?;
     }
     let tests = Asymptotics::new(data, interest, 0.0, settings)?;
-    let (tests, expected) = tests.median_widened(asked.level)?;
-    let without = |group: &Group| match asked.kind {
-        ImpactKind::Frozen => {
-            let at = |k: usize| tests.made_at[k];
-            tests.median(asked.level, &held(settings, group, at))
-        }
-        ImpactKind::Removed => {
-            let nominal = |k: usize| likelihood.parameters()[k].nominal;
-            let settings = held(settings, group, nominal);
-            let tests = Asymptotics::new(data, interest, 0.0, &settings)?;
-            Ok(tests.median_widened(asked.level)?.1)
+    let (tests, expected, widened) = tests.median_widened(asked.level)?;
+    // with the bound that it needed, where that is a wider one by itself
+    let without = |group: &Group| -> Result<(f64, Option<f64>), Error> {
+        match asked.kind {
+            ImpactKind::Frozen => {
+                let at = |k: usize| tests.made_at[k];
+                let limit = tests.median(asked.level, &held(settings, group, at))?;
+                Ok((limit, None))
+            }
+            ImpactKind::Removed => {
+                let nominal = |k: usize| likelihood.parameters()[k].nominal;
+                let settings = held(settings, group, nominal);
+                let tests = Asymptotics::new(data, interest, 0.0, &settings)?;
+                let (_, limit, widened) = tests.median_widened(asked.level)?;
+                Ok((limit, widened))
+            }
         }
     };
-    let groups = asked.groups.par_iter().map(|group| {
-        let limit = without(group);
+    let found: Vec<_> = asked.groups.par_iter().map(without).collect();
+    let bounds = found.iter().flatten().filter_map(|(_, widened)| *widened);
+    let bound_widened = bounds.chain(widened).reduce(f64::max);
+    let groups = asked.groups.iter().zip(found).map(|(group, found)| {
+        let limit = found.map(|(limit, _)| limit);
         LimitImpact {
             name: group.name.clone(),
             relative: limit.as_ref().ok().map(|limit| 1.0 - limit / expected),
@@ -96,24 +107,28 @@ pub fn limit_impacts<D: DataSet + Sync>(
     Ok(LimitImpacts {
         groups: groups.collect(),
         expected,
+        bound_widened,
     })
 }
 
 impl Asymptotics {
-    /// The median expected limit, with an upper bound of mu that is wide enough.
-    fn median_widened(self, level: f64) -> Result<(Self, f64), Error> {
+    /// The median expected limit, with an upper bound of mu that is wide enough, and that bound
+    /// where it is another than its own.
+    fn median_widened(self, level: f64) -> Result<(Self, f64, Option<f64>), Error> {
         let (_, bound) = self.asimov.likelihood.parameters()[self.interest].bounds;
-        let mut tests = self;
+        let (mut tests, mut widened) = (self, None);
         for power in 1..=WIDENED {
             match tests.median(level, &tests.settings) {
                 Err(Error::BeyondBounds { .. }) if bound > 0.0 => {
-                    tests = tests.widened(bound * 10.0_f64.powi(power))?;
+                    let wider = bound * 10.0_f64.powi(power);
+                    tests = tests.widened(wider)?;
+                    widened = Some(wider);
                 }
-                found => return Ok((tests, found?)),
+                found => return Ok((tests, found?, widened)),
             }
         }
         let found = tests.median(level, &tests.settings)?;
-        Ok((tests, found))
+        Ok((tests, found, widened))
     }
 
     /// The median expected limit, with more parameters fixed where Asimov data were made.

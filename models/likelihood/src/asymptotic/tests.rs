@@ -488,6 +488,31 @@ fn an_upper_bound_is_widened_and_that_is_said() {
 }
 
 #[test]
+fn limits_within_the_bounds_stand_where_a_wider_bound_has_no_fit() {
+    let model = counting(130.0, 20.0, 100.0, (0.0, 1.0));
+    let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default()).unwrap();
+    let asked = LimitSettings::default();
+    let within = tests.within_bounds(&asked, [true; 6]);
+    // the lower bands are below the bound, the observed limit and the upper ones are not
+    let beyond = within.beyond_bounds();
+    assert!(beyond[0] && beyond[5] && !beyond[1], "{within:?}");
+    let before: Vec<Option<f64>> = within.all().map(|limit| limit.clone().ok()).collect();
+    let found = Asymptotics::beyond_bound(within, &asked, 1.0, |_| Err(Error::new("no fit")));
+    for ((limit, before), is_beyond) in found.all().zip(before).zip(beyond) {
+        match limit {
+            Ok(limit) => assert_eq!(Some(*limit), before),
+            Err(why) => {
+                assert!(is_beyond);
+                let why = why.to_string();
+                assert!(why.contains("upper limit lies above mu = 1,"), "{why}");
+                assert!(why.ends_with("(with 10 it is not known: no fit)"), "{why}");
+            }
+        }
+    }
+    assert_eq!(found.bound_widened, None);
+}
+
+#[test]
 fn what_cannot_be_a_parameter_of_interest_is_refused_by_name() {
     let settings = FitSettings::default();
     let mut model = counting(130.0, 20.0, 100.0, (0.5, 2.0));
@@ -613,6 +638,21 @@ fn impacts_on_a_limit_need_no_error_of_mu() {
             found.groups[0].relative.unwrap(),
             relative(frozen(100.0)),
             1e-5,
+        );
+    }
+    // a bound below the limit with all parameters, which is above 1
+    let mut narrow = with_nuisance(95.0);
+    narrow.parameters[0].bounds = (0.0, 1.0);
+    for kind in [ImpactKind::Frozen, ImpactKind::Removed] {
+        let find = |model: &HistogramModel| {
+            limit_impacts(model, 0, &FitSettings::default(), &asked(kind)).unwrap()
+        };
+        let (found, wide) = (find(&narrow), find(&with_nuisance(95.0)));
+        assert!(wide.expected > 1.0, "{}", wide.expected);
+        assert_near(found.expected, wide.expected, 1e-6);
+        assert_eq!(
+            (found.bound_widened, wide.bound_widened),
+            (Some(10.0), None)
         );
     }
     let mut wrong = asked(ImpactKind::Frozen);

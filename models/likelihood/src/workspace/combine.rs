@@ -7,6 +7,7 @@ use super::import::{check_observations, unique};
 use super::schema::{self, VERSION};
 use super::sets::Kind;
 use crate::error::{Error, ensure, listed};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -76,16 +77,16 @@ pub fn combine(parts: &[Part<'_>], settings: &CombineSettings) -> Result<Combine
     })?;
     let opened: Result<Vec<Opened>, Error> = parts.iter().map(Opened::new).collect();
     let mut opened = opened?;
+    let mut notes = Vec::new();
     for (from, to) in &settings.rename {
         let mut renamed = 0;
         for part in &mut opened {
-            renamed += part.rename(from, to)?;
+            renamed += part.rename(from, to, &mut notes)?;
         }
         ensure(renamed > 0, || {
             format!("no part has a parameter `{from}` that could be renamed")
         })?;
     }
-    let mut notes = Vec::new();
     let poi = interest(&opened, settings)?;
     let (channels, observations) = join_channels(&opened, settings.join, &mut notes)?;
     let used: Result<Vec<_>, Error> = opened.iter().map(Opened::used).collect();
@@ -162,7 +163,7 @@ struct Used {
 impl Opened {
     fn new(part: &Part<'_>) -> Result<Self, Error> {
         let name = part.name;
-        let parsed = serde_json::from_value(part.workspace.clone());
+        let parsed = schema::Workspace::deserialize(part.workspace);
         let schema::Workspace {
             channels,
             measurements,
@@ -206,8 +207,23 @@ impl Opened {
         samples.flat_map(|sample| &mut sample.modifiers)
     }
 
-    /// Renames a parameter; how often it was there.
-    fn rename(&mut self, from: &str, to: &str) -> Result<usize, Error> {
+    /// Whether a modifier has the parameter; a staterror has its own whatever its name.
+    fn has_modifier(&self, name: &str) -> bool {
+        let samples = self.channels.iter().flat_map(|c| &c.samples);
+        let mut modifiers = samples.flat_map(|sample| &sample.modifiers);
+        modifiers.any(|m| m.name == name && Kind::of(&m.kind) != Some(Kind::StatError))
+    }
+
+    /// Renames a parameter; how often it was there. That it becomes one with another parameter
+    /// of the part is noted.
+    fn rename(&mut self, from: &str, to: &str, notes: &mut Vec<String>) -> Result<usize, Error> {
+        let has_both = from != to && [from, to].iter().all(|name| self.has_modifier(name));
+        if has_both {
+            notes.push(format!(
+                "{}: its parameters `{from}` and `{to}` are one, `{to}`",
+                self.name
+            ));
+        }
         let mut renamed = 0;
         for modifier in self.modifiers().filter(|modifier| modifier.name == from) {
             to.clone_into(&mut modifier.name);

@@ -228,6 +228,15 @@ fn a_part_is_preferred_parameters_are_renamed_bounds_are_the_widest() {
         shared.model.parameters.len() + 1
     );
     assert!(shared.interest.is_some() && apart.interest.is_some());
+    // two parameters of one part become one, which is said
+    let rename = |s: &mut CombineSettings| s.rename = vec![("jes_CR".into(), "jes".into())];
+    let mut apart = elsewhere();
+    apart["channels"][1]["samples"][0]["modifiers"][0]["name"] = json!("jes_CR");
+    let merged = combined(&one, &apart, rename).unwrap();
+    let same = combined(&one, &elsewhere(), |_| ()).unwrap();
+    assert_eq!(merged.workspace, same.workspace);
+    let said = "two.json: its parameters `jes_CR` and `jes` are one, `jes`";
+    assert_eq!(merged.notes, [said]);
     // what a part says of a parameter that it does not have is nothing to the other
     let mut silent = elsewhere();
     let parameters = silent
