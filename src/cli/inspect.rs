@@ -4,7 +4,7 @@
 
 use super::exit::Exit;
 use super::out::{Done, print, print_json, print_verdict, table};
-use super::workspace::conclude;
+use super::workspace::ended;
 use crate::batch::describe;
 use crate::error::{Context, Error, Kind, Result, counted};
 use crate::events::{Dataset, Jets, Resolver, TableSummary, summarise, tables};
@@ -130,8 +130,11 @@ fn inspect_document(name: &str, as_json: bool) -> Done {
             false => print(&describe_patch_set(&summary)),
         },
         Summary::Workspace(summary) => {
-            let text = || print(&describe_workspace(&summary));
-            conclude(&summary, as_json, text, summary.failure.as_deref())
+            match as_json {
+                true => print_json(&summary)?,
+                false => print(&describe_workspace(&summary))?,
+            };
+            Ok(ended(summary.failure.as_deref()))
         }
     }
 }

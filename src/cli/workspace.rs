@@ -114,13 +114,7 @@ impl ResultArguments {
                 print_written(&written)?
             }
         };
-        Ok(match failure {
-            Some(failure) => {
-                terminal::say(&format!("error: {failure}"));
-                Exit::Data
-            }
-            None => Exit::Ok,
-        })
+        Ok(ended(failure))
     }
 
     /// Refuses a folder that is something else, before there is a result that it could not take.
@@ -133,6 +127,17 @@ impl ResultArguments {
                 out.display()
             ))),
         }
+    }
+}
+
+/// Says a failure, and how a command ends by it.
+pub(super) fn ended(failure: Option<&str>) -> Exit {
+    match failure {
+        Some(failure) => {
+            terminal::say(&format!("error: {failure}"));
+            Exit::Data
+        }
+        None => Exit::Ok,
     }
 }
 

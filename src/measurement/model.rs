@@ -288,7 +288,7 @@ impl Analysis<'_> {
     }
 
     /// Those of the region that is measured without bins.
-    pub(super) fn measured(&self) -> Result<Vec<Process>> {
+    pub(super) fn unbinned_processes(&self) -> Result<Vec<Process>> {
         let own = self.plan.measured();
         own.map(|process| self.process(process)).collect()
     }
@@ -309,7 +309,7 @@ impl Analysis<'_> {
         parameters: &[Parameter],
     ) -> Result<UnbinnedChannel> {
         let settings = &self.measurement.measurement;
-        let mut channel = UnbinnedChannel::new(self.measured()?, events, parameters)
+        let mut channel = UnbinnedChannel::new(self.unbinned_processes()?, events, parameters)
             .and_then(|c| c.with_policy(settings.not_positive.into()))
             .map_err(no_likelihood)?;
         if let Some(reference) = reference {
