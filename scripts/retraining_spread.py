@@ -312,7 +312,7 @@ def draw(path, row):
     lines = [
         (name, [(x, row["nominal"] + sign * row[key]) for x in ends])
         for key, name, sign in (
-            ("unprofiled", "unprofiled impact", 1.0),
+            ("unprofiled", "unprofiled impact about the nominal mu-hat", 1.0),
             ("unprofiled", "", -1.0),
         )
     ]

@@ -245,7 +245,8 @@ def ticks(low, high):
 
 def figure(path, labels, series, lines=()):
     """Writes points with errors, and lines, as SVG. `labels`: of both axes; `series`:
-    (name, [(x, y, error)]); `lines`: (name, [(x, y)]), dashed."""
+    (name, [(x, y, error)]); `lines`: (name, [(x, y)]), dashed, without a name in the colour of
+    the one before."""
     points = [(x, y, e) for _, own in series for x, y, e in own]
     ends = [(x, y) for _, own in lines for x, y in own]
     xs = [x for x, _, _ in points] + [x for x, _ in ends]
@@ -284,8 +285,12 @@ def figure(path, labels, series, lines=()):
     text((LEFT + RIGHT) / 2, HEIGHT - 12, labels[0], 'text-anchor="middle"')
     middle = (TOP + BOTTOM) / 2
     text(16, middle, labels[1], f'text-anchor="middle" transform="rotate(-90 16 {middle})"')
-    for number, (name, own) in enumerate(lines):
-        colour = COLOURS[(len(series) + number) % len(COLOURS)]
+    # a line without a name is the other side of the one before
+    named = [name for name, _ in lines if name]
+    for name, own in lines:
+        if name:
+            number = named.index(name)
+            colour = COLOURS[(len(series) + number) % len(COLOURS)]
         for a, b in zip(own, own[1:], strict=False):
             line(at(*a), at(*b), f'stroke="{colour}" stroke-dasharray="5 4"')
         text(LEFT + 12, TOP + 18 * (len(series) + number + 1), name, f'fill="{colour}"')
