@@ -310,11 +310,6 @@ fn limits_by_toys_have_errors_and_are_those_of_the_workspace() {
     let found = place.sideband(&workspace).json();
     let found = number(&found["toys"]["expected"][2]["value"]);
     assert!((found / value - 1.0).abs() < 0.2, "{found} {value}");
-    // what toys cannot be of is refused
-    let wrong = ["parameters.mu.fit=sqrt", settings[0]];
-    limit(&place, "wrong", &wrong)
-        .exits(3)
-        .warns(["measurement.toys", "not fitted as itself"]);
     limit(&place, "wrong", &["measurement.toys={ number = 0 }"])
         .exits(3)
         .warns(["measurement.toys.number"]);

@@ -146,19 +146,11 @@ impl Limit {
         m.limit.poi.as_deref().unwrap_or(first)
     }
 
-    /// Toys are those of a workspace: its parameters as themselves, with independent auxiliary
-    /// measurements.
+    /// Toys are those of a workspace, with independent auxiliary measurements.
     fn check_toys(&self) -> Checked {
         if self.measurement.toys.is_none() {
             return Ok(());
         }
-        let limited = self.parameters.get(self.limited());
-        ensure(
-            limited.is_none_or(|p| p.fit == Coordinate::Linear),
-            "measurement.toys",
-            "toys",
-            "left out where the limited parameter is not fitted as itself (`fit`)",
-        )?;
         ensure(
             self.measurement.correlations.is_empty(),
             "measurement.toys",
