@@ -453,7 +453,7 @@ impl Study<'_> {
     fn asimov(&self) -> Result<Events> {
         let nominal = self.analysis.parameters.nominal();
         let mut events = Events::default();
-        for process in self.analysis.processes()? {
+        for process in self.analysis.unbinned_processes()? {
             let rate = process.rate.value(&nominal);
             if rate != 0.0 {
                 unseen(self.reader, &process.name, rate, &mut events)?;

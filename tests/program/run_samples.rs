@@ -78,7 +78,7 @@ fn measured() -> Workplace {
         place.start_here(&format!("bg/ensembles/control={ensemble}"));
     }
     for (name, seed, first, shift) in [
-        ("S.parquet", 5, 1_i64 << 40, 2.0),
+        ("S.parquet", 5, 1_i64 << 40, 0.8),
         ("B.parquet", 6, 1 << 41, 0.0),
     ] {
         place.put(name, &events::reweighting(seed, first, 1500, shift));
