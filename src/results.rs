@@ -14,7 +14,7 @@ pub use interpolation::FigureData;
 pub(crate) use interpolation::{
     CategoryMetrics, HoleMetrics, InterpolationMetrics, PlaneFigure, PullMetrics,
 };
-pub(crate) use judgement::{Judgement, yield_test};
+pub(crate) use judgement::{Judgement, NO_POWER, yield_test};
 pub(crate) use metrics::METRICS_FORMAT;
 pub use metrics::Metrics;
 pub(crate) use metrics::{

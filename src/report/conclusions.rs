@@ -5,13 +5,16 @@ use super::page::{PageVerdict, Status};
 use crate::error::{agreeing, counted};
 use crate::events::Losses;
 use crate::results;
-use crate::results::{CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState};
+use crate::results::{CategoryMetrics, Judgement, Metrics, NO_POWER, RegionMetrics, VerdictState};
 use crate::settings::{Config, Method};
+use indexmap::IndexMap;
 use sideband_processes::Noise;
 
 /// Mean pull of the bins outside the holes that is remarkable.
 const PLANE_PULL: f64 = 0.3;
 const SMALL_SAMPLE_FRACTION: f64 = 0.05;
+/// Most distributions of one region that a reason names.
+const NAMED: usize = 3;
 /// Share of a prediction outside of what was trained that is said.
 const NOTED: f64 = 0.001;
 
@@ -54,6 +57,40 @@ fn status(state: VerdictState) -> Status {
     }
 }
 
+/// Reasons in words; tests of one region that could not fail are one of them.
+fn in_words(reasons: &[String]) -> String {
+    let mut said: Vec<String> = Vec::new();
+    let mut without_power: IndexMap<&str, (usize, Vec<&str>)> = IndexMap::new();
+    for reason in reasons {
+        let Some(subject) = reason.strip_suffix(NO_POWER) else {
+            said.push(reason.clone());
+            continue;
+        };
+        let (region, name) = subject.split_once(": ").unwrap_or(("", subject));
+        let own = without_power.entry(region);
+        let (_, names) = own.or_insert_with(|| (said.len(), Vec::new()));
+        if names.is_empty() {
+            said.push(String::new());
+        }
+        names.push(name);
+    }
+    for (region, (place, names)) in without_power {
+        let place_of = if region.is_empty() { "" } else { ": " };
+        let most = names.len().min(NAMED);
+        let more = match names.len() - most {
+            0 => String::new(),
+            more => format!(" and {}", counted(more, "more distribution")),
+        };
+        let tail = match names.len() {
+            1 => NO_POWER.to_owned(),
+            _ => NO_POWER.replacen(" has", " have", 1),
+        };
+        let named = names[..most].join(", ");
+        said[place] = format!("{region}{place_of}{named}{more}{tail}");
+    }
+    said.join("; ")
+}
+
 fn overall(
     metrics: &Metrics,
     judgement: &Judgement,
@@ -72,7 +109,7 @@ fn overall(
         let names: Vec<&str> = concerned.map(|(name, _)| name.as_str()).collect();
         names.join(", ")
     };
-    let reasons = whole.reasons.join("; ");
+    let reasons = in_words(&whole.reasons);
     let regions = of(whole.state);
     let text = match whole.state {
         VerdictState::NotFinite => {
@@ -180,7 +217,7 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &results::Verdict) -
         text += &format!(" (p = {})", p_value(chi2.p_value));
     }
     if verdict.state != VerdictState::Closes && !verdict.reasons.is_empty() {
-        text += &format!("; {}", verdict.reasons.join("; "));
+        text += &format!("; {}", in_words(&verdict.reasons));
     }
     PageVerdict::new(status(verdict.state), text + ".")
 }
@@ -336,4 +373,25 @@ fn missing(metrics: &Metrics) -> Vec<String> {
         }));
     }
     list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_that_could_not_fail_are_one_reason_a_region() {
+        let reason = |subject: &str| format!("{subject}{NO_POWER}");
+        let reasons = ["sr: a", "sr: b", "sr: c", "sr: d", "sr: e", "vr: a"].map(reason);
+        let mut reasons = Vec::from(reasons);
+        reasons.insert(1, "sr: chi2".to_owned());
+        let large = "errors so large that a prediction which is wrong by all of its content would \
+                     agree";
+        let expected = format!(
+            "sr: a, b, c and 2 more distributions have {large}; sr: chi2; vr: a has {large}"
+        );
+        assert_eq!(in_words(&reasons), expected);
+        assert_eq!(in_words(&[reason("a")]), reason("a"));
+        assert_eq!(in_words(&[]), "");
+    }
 }

@@ -17,6 +17,10 @@ use crate::settings::Config;
 use crate::statistics::Chi2;
 use indexmap::IndexMap;
 
+/// Behind the name of a distribution whose test could not fail.
+pub(crate) const NO_POWER: &str =
+    " has errors so large that a prediction which is wrong by all of its content would agree";
+
 /// Errors from 0.5 beyond which an AUC is not closed.
 const AUC_PULL: f64 = 3.0;
 /// How many of several numbers are named.
@@ -230,10 +234,7 @@ impl Tests {
         let fails = found.p_value < self.threshold;
         let could = Chi2::new(most, found.ndf).is_some_and(|c| c.p_value < self.threshold);
         if !fails && !could {
-            self.reasons.push(format!(
-                "{name} has errors so large that a prediction which is wrong by all of its content \
-                 would agree"
-            ));
+            self.reasons.push(format!("{name}{NO_POWER}"));
             return false;
         }
         self.tested.push(name.to_owned());
