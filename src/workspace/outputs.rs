@@ -197,7 +197,13 @@ impl<'a> Outputs<'a> {
     /// Removes a file of a former result, if it is there and no input.
     fn remove(&self, name: &str) -> Result<()> {
         let path = self.folder.join(name);
-        if regular::one_of(&path, self.inputs.iter().map(Path::new)).is_some() {
+        // a link to another folder leads to files of others
+        let real = |path: &Path| path.canonicalize().ok();
+        let parent = path.parent().and_then(real);
+        let is_within = parent
+            .zip(real(self.folder))
+            .is_some_and(|(parent, folder)| parent.starts_with(folder));
+        if !is_within || regular::one_of(&path, self.inputs.iter().map(Path::new)).is_some() {
             return Ok(());
         }
         match std::fs::remove_file(&path) {
@@ -293,6 +299,25 @@ mod tests {
             assert!(has(name), "{name}");
         }
         assert!(!has("a.svg") && !has("hepdata/limits/a.yaml"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_is_removed_behind_a_link() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, other) = (place.path().join("out"), place.path().join("other"));
+        for made in [&folder, &other] {
+            std::fs::create_dir(made).unwrap();
+        }
+        std::fs::write(other.join("a.yaml"), "x").unwrap();
+        std::fs::create_dir(folder.join("hepdata")).unwrap();
+        std::os::unix::fs::symlink(&other, folder.join("hepdata/fit")).unwrap();
+        let former = serde_json::json!({"method": "fit", "workspace": "ws.json", "digest": "a",
+            "files": ["hepdata/fit/a.yaml"]});
+        std::fs::write(folder.join("fit.json"), former.to_string()).unwrap();
+        let outputs = Outputs::new(&folder, "fit", Vec::new()).unwrap();
+        outputs.finish(&record("fit", "a")).unwrap();
+        assert!(other.join("a.yaml").is_file());
     }
 
     #[test]
