@@ -70,14 +70,35 @@ pub(crate) fn found(pattern: &str, base: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// A pattern that is meant from `base` as one that is meant from where `base` itself is.
+/// A pattern that is meant from `base` as one that is meant from where `base` itself is; it goes
+/// into no folder to leave it again.
 pub(crate) fn within(base: &Path, pattern: &str) -> String {
+    let (base, pattern) = without_detour(base, pattern);
     let folder = base.display().to_string();
     let folder = match pattern.contains(WILDCARDS) {
         true => Pattern::escape(&folder),
         false => folder,
     };
     Path::new(&folder).join(pattern).display().to_string()
+}
+
+/// A folder and a path from there, less the folders that the path leaves at once; above a folder
+/// that is a link lies another one than its name says.
+fn without_detour<'a>(mut base: &'a Path, mut path: &'a str) -> (&'a Path, &'a str) {
+    let real = |folder: &Path| Path::new(".").join(folder).canonicalize().ok();
+    let is_name = |part| matches!(part, Some(Component::Normal(_)));
+    while let (true, Some(above), Some(rest)) = (
+        is_name(base.components().next_back()),
+        base.parent(),
+        path.strip_prefix("../"),
+    ) {
+        let way = real(&base.join(".."));
+        if way.is_none() || way != real(above) {
+            break;
+        }
+        (base, path) = (above, rest.trim_start_matches('/'));
+    }
+    (base, path)
 }
 
 fn parts(pattern: &str) -> Result<Vec<PatternPart>> {
@@ -196,6 +217,29 @@ mod tests {
         let found = find(pattern, base).unwrap();
         let name = |path: &PathBuf| path.strip_prefix(base).unwrap().display().to_string();
         found.iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_path_goes_into_no_folder_to_leave_it_again() {
+        let directory = folder("configs/a/x.toml data/x.parquet");
+        let base = directory.path();
+        let text = |path: &str| base.join(path).display().to_string();
+        for (from, pattern, expected) in [
+            ("configs", "../data/x.parquet", "data/x.parquet"),
+            ("configs/a", "../..//data/*.parquet", "data/*.parquet"),
+            ("configs/a", "../x", "configs/x"),
+            ("configs", "x/../../data", "configs/x/../../data"),
+            ("nowhere", "../data", "nowhere/../data"),
+        ] {
+            assert_eq!(within(&base.join(from), pattern), text(expected));
+        }
+        assert_eq!(within(Path::new(".."), "../x"), "../../x");
+        assert_eq!(within(Path::new("src"), "../tests"), "tests");
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(base.join("configs/a"), base.join("link")).unwrap();
+            assert_eq!(within(&base.join("link"), "../x"), text("link/../x"));
+        }
     }
 
     #[test]
