@@ -214,6 +214,41 @@ def parquet(arguments, programs):
     return Workload("parquet", "rows/s", listed, targets, note)
 
 
+def neighbours(arguments, programs):
+    """Exact nearest neighbours of a million hemispheres, tree included."""
+    script, bench = ROOT / "scripts/peers/neighbours.py", programs.get("neighbours")
+    folder = tempfile.TemporaryDirectory()
+    checksums = set()
+
+    def rate(*command):
+        # `folder` lives as long as this function.
+        file = Path(folder.name) / "halves.f64"
+        if bench is None:
+            raise Unavailable("no benches/neighbours.rs")
+        if not file.exists():
+            run([sys.executable, script, "make", file])
+        options = [file, "--threads", str(arguments.threads), "--rounds", "1"]
+        found = run([*command, *options]).records()[0]
+        checksums.add(found["checksum"])
+        if len(checksums) > 1:
+            raise Unavailable(f"it finds others: checksum {found['checksum']}")
+        return {RATE: found["halves_per_s"]}
+
+    def ours():
+        return rate(bench)
+
+    def theirs(way):
+        return rate(sys.executable, script, "find", "--impl", way)
+
+    listed = [Program(OURS, ours)]
+    peers = {"scipy cKDTree": "scipy", "scikit-learn": "sklearn"}
+    for way, package in peers.items():
+        listed.append(Program(way, partial(theirs, way), (package, "numpy")))
+    targets = [Target("20 neighbours of a million hemispheres", tuple(peers), 1.0)]
+    note = "rows equal by checksum"
+    return Workload("neighbours", "hemispheres/s", listed, targets, note)
+
+
 def quickstart(arguments, programs, key, members):
     """The whole main job, from files to weights of all events."""
 
@@ -269,6 +304,7 @@ ROWS = {
     "w4": w4,
     "w4-scan": w4_scan,
     "parquet": parquet,
+    "neighbours": neighbours,
     "quickstart": lambda arguments, programs: quickstart(
         arguments, programs, "quickstart", arguments.members
     ),

@@ -49,6 +49,7 @@ pub fn main() -> Exit {
     let done = environment::check().and_then(|()| {
         crash::guard(|| match &options.command {
             Command::Run(arguments) => run::run(arguments),
+            Command::Mix(arguments) => run::mix(arguments),
             Command::Plan(arguments) => plan::plan(arguments),
             Command::Init(arguments) => init::init(arguments),
             Command::Example(arguments) => example::example(arguments),

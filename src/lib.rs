@@ -88,6 +88,7 @@ pub mod error;
 pub mod events;
 pub mod files;
 pub mod measurement;
+pub mod mixing;
 pub mod plot;
 pub mod report;
 pub mod results;

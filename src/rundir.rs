@@ -14,6 +14,7 @@
 //! | `claims/` | which blocks of members a worker has taken ([`Claims`]) |
 //! | `workers/` | what each worker does at present ([`WorkerStatus`]) |
 //! | `batch/` | scripts and outputs of a batch system's jobs |
+//! | `mixing/` | the sets of mixed events, with what they were mixed with |
 //! | `aside/` | members above the present number; taken back when it grows |
 //!
 //! With a matrix, each ensemble has a directory of its own under `ensembles/`,

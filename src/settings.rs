@@ -16,6 +16,7 @@ mod limit;
 mod matrix;
 mod measurement;
 mod mistakes;
+mod mixing;
 mod parse;
 mod places;
 mod ranges;
@@ -42,6 +43,10 @@ pub(crate) use measurement::{
     Aggregate, CalibrationMethod, ColumnsConfig, ContourConfig, Coordinate, FINITE_SAMPLE,
     FIXED_SUFFIX, GeneratedModel, InterpolationCode, LimitConfig, Measurement, ProcessConfig,
     RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
+};
+pub(crate) use mixing::{
+    BiasUse, DATA, Fidelity, LibraryBlind, MixingConfig, Queries, Sets, UNCERTAINTY,
+    UncertaintyConfig,
 };
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
@@ -77,7 +82,7 @@ pub fn schema() -> Value {
 pub(crate) fn schema_of(method: &str) -> Option<Value> {
     let method: Method = serde_json::from_value(method.into()).ok()?;
     Some(merged(&[match method {
-        Method::Reweight | Method::Ratio | Method::Interpolate => "Config",
+        Method::Reweight | Method::Ratio | Method::Interpolate | Method::Mix => "Config",
         Method::Measure => "Measurement",
         Method::Limit => "Limit",
     }]))
@@ -174,6 +179,7 @@ mod tests {
         for (method, root, other) in [
             ("reweight", "Config", "Limit"),
             ("interpolate", "Config", "Measurement"),
+            ("mix", "Config", "Limit"),
             ("measure", "Measurement", "Config"),
             ("limit", "Limit", "Config"),
         ] {

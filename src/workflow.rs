@@ -5,6 +5,7 @@
 //!        -> metrics -> plots and report
 //! ```
 
+mod apart;
 mod apply;
 mod calibrate;
 mod campaign;
@@ -58,6 +59,7 @@ struct TrainedEnsemble<'a> {
     directory: &'a crate::rundir::RunDirectory,
 }
 
+pub(crate) use apart::told_apart;
 pub(crate) use apply::Applier;
 pub(crate) use calibrate::{EnsembleEstimate, Estimate, estimate};
 pub(crate) use campaign::Ended;

@@ -408,6 +408,20 @@ impl RunHistograms {
         }
     }
 
+    /// Multiplies the contents of every bin with a factor of its own.
+    pub(crate) fn multiply(&mut self, factors: &[f64]) {
+        let bins = factors.len().max(1);
+        let rows = self.replicas.chunks_mut(bins);
+        let rows = rows.chain(self.plane.chunks_mut(bins));
+        let others = self.regions.iter_mut().chain(&mut self.categories);
+        let rows = rows.chain(others.map(Vec::as_mut_slice));
+        for row in rows.chain([self.nominal.as_mut_slice()]) {
+            row.iter_mut().zip(factors).for_each(|(x, f)| *x *= f);
+        }
+        let variances = self.variances.iter_mut().zip(factors);
+        variances.for_each(|(v, f)| *v *= f * f);
+    }
+
     /// Variances of all bins by what the run itself tells of their error: statistics, replicas,
     /// normalisation, and the mass plane of sampled events.
     pub(crate) fn own_variances(&self) -> Vec<f64> {

@@ -10,7 +10,11 @@ use std::path::{Path, PathBuf};
 /// Longest line of what an example is.
 const ABOUT: usize = 76;
 /// Where the configurations have their data, and where they are written.
-const SHIPPED: [&str; 2] = ["../tests/data/collisions/", "../tests/data/jets/"];
+const SHIPPED: [&str; 3] = [
+    "../tests/data/collisions/",
+    "../tests/data/jets/",
+    "../tests/data/signal/",
+];
 const WRITTEN: &str = "data/";
 
 struct Example {
@@ -20,13 +24,13 @@ struct Example {
 }
 
 macro_rules! shipped {
-    ($folder:literal: $($file:literal),*) => {
-        &[$((
+    ($($folder:literal: $($file:literal),*);*) => {
+        &[$($((
             concat!($file, ".parquet"),
             include_bytes!(concat!(
                 env!("CARGO_MANIFEST_DIR"), "/tests/data/", $folder, "/", $file, ".parquet"
             )) as &[u8],
-        )),*]
+        ),)*)*]
     };
 }
 
@@ -47,13 +51,17 @@ macro_rules! example {
 
 const TWO: &[(&str, &[u8])] = shipped!("collisions": "qcd_2b", "qcd_4b");
 
-static EXAMPLES: [Example; 10] = [
+static EXAMPLES: [Example; 11] = [
     example!("quickstart", TWO),
     example!("blinded", TWO),
     example!("ratio", TWO),
     example!("matrix", TWO),
     example!("scan", TWO),
     example!("jets", shipped!("jets": "jets_3b", "jets_4b")),
+    example!(
+        "mixing",
+        shipped!("jets": "jets_3b", "jets_4b"; "signal": "ggf_hh")
+    ),
     example!("mass_plane", shipped!("collisions": "qcd_4b")),
     example!(
         "interpolation",

@@ -10,13 +10,14 @@ use crate::error::{Context, Error, Kind, Result, counted};
 use crate::events::{Dataset, Jets, Resolver, TableSummary, summarise, tables};
 use crate::files::to_value;
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
+use crate::mixing::{mixing_verdict, read_mixing};
 use crate::report::numbers::{significant, trimmed};
 use crate::report::{read_metrics, verdict};
 use crate::results::Verdict;
 use crate::rundir::{
     Progress, RunDirectory, RunState, WorkerStatus, duration, holders, read_workers,
 };
-use crate::settings::{Experiment, JetsConfig, Limit, Measurement};
+use crate::settings::{Config, Experiment, JetsConfig, Limit, Measurement};
 use crate::workspace::{
     ParameterSummary, PatchSetSummary, PatchSummary, Summary, WorkspaceSummary, is_document,
     summary, values_in_words,
@@ -350,6 +351,30 @@ fn inspect_limit(root: &RunDirectory, limit: &Limit, as_json: bool) -> Done {
     }
 }
 
+/// Describes a mixing: its uncertainties, and what it found.
+fn inspect_mixing(root: &RunDirectory, config: &Config, as_json: bool) -> Done {
+    let result = read_mixing(root)?;
+    if as_json {
+        return print_json(&json!({
+            "experiment": config.experiment.name,
+            "result": result.map(|result| to_value(&result)).transpose().of(Kind::Internal)?,
+        }));
+    }
+    let mixing = config.mixing.iter();
+    let names = mixing.flat_map(|mixing| mixing.uncertainties.keys());
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    print(&format!(
+        "{}: {}\nuncertainties {}",
+        config.experiment.name,
+        config.experiment.method.describe(),
+        names.join(", ")
+    ))?;
+    match &result {
+        Some(result) => print_verdict(&mixing_verdict(result), COLUMN),
+        None => print("no result yet"),
+    }
+}
+
 fn inspect_run(path: &Path, as_json: bool) -> Done {
     let directory = RunDirectory::open(path)?;
     let experiment = directory.experiment()?;
@@ -358,6 +383,9 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
     }
     if let Some(measurement) = &experiment.measurement {
         return inspect_measurement(&directory, &experiment, measurement, as_json);
+    }
+    if let Some(config) = &experiment.mixing {
+        return inspect_mixing(&directory, config, as_json);
     }
     let Some(manifest) = directory.manifest()? else {
         let path = path.display();

@@ -10,7 +10,14 @@ use clap_complete::Shell;
 use std::path::PathBuf;
 
 /// Methods of a configuration.
-const METHODS: [&str; 5] = ["reweight", "ratio", "interpolate", "measure", "limit"];
+const METHODS: [&str; 6] = [
+    "reweight",
+    "ratio",
+    "interpolate",
+    "mix",
+    "measure",
+    "limit",
+];
 
 /// Examples at the end of a command's help.
 macro_rules! example {
@@ -38,6 +45,9 @@ pub(super) enum Command {
         "sideband run my.toml --set ensemble.members=10 --set training.batch=512 --out runs/small"
     ))]
     Run(RunArguments),
+    /// Mix the synthetic data sets of a configuration into its run directory, and stop.
+    #[command(after_help = example!("sideband mix my.toml --out runs/my"))]
+    Mix(MixArguments),
     /// Check a configuration against its data and print the plan; writes nothing,
     /// and trains for a second to measure the time.
     #[command(after_help = example!(
@@ -148,7 +158,7 @@ pub(super) enum Command {
     /// Print the JSON Schema of the configuration.
     #[command(after_help = example!("sideband schema > sideband.schema.json"))]
     Schema {
-        /// Of the configurations of one method alone: reweight, ratio, interpolate, measure or
+        /// Of the configurations of one method alone: reweight, ratio, interpolate, mix, measure or
         /// limit.
         #[arg(value_name = "METHOD", value_parser = METHODS)]
         method: Option<String>,
@@ -197,6 +207,17 @@ pub(super) struct RunArguments {
     /// run or to `merge`.
     #[arg(long, value_name = "FIRST-LAST")]
     pub only: Option<MemberRange>,
+    #[command(flatten)]
+    pub training: TrainingArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MixArguments {
+    #[command(flatten)]
+    pub config: ConfigArguments,
+    /// The run directory; runs/<experiment.name> if absent. `run` goes on in it.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub training: TrainingArguments,
 }

@@ -6,6 +6,7 @@ use super::out::{Done, print, table};
 use super::run::{options, resolve, run_directory};
 use crate::error::{Error, Result, agreeing, counted};
 use crate::measurement::{describe_limit, describe_measurement};
+use crate::mixing::describe_mixing;
 use crate::report::numbers::{decimals_of, fixed, significant, with_error};
 use crate::rundir::{Progress, RunDirectory, duration};
 use crate::settings::{Experiment, Split};
@@ -34,6 +35,12 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
         let (places, unblind) = (options.places(), options.unblind);
         let stage = progress.stage("reading", 0);
         let text = describe_measurement(measurement, places, unblind)?;
+        drop(stage);
+        print(&text)?;
+    }
+    if let Some(config) = &experiment.mixing {
+        let stage = progress.stage("mixing", 0);
+        let text = describe_mixing(config, &options.places())?;
         drop(stage);
         print(&text)?;
     }
@@ -79,7 +86,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
     Ok(Exit::Ok)
 }
 
-/// A folder that stands for the run directory, where samples are generated into it: of a
+/// A folder that stands for the run directory, where samples are generated or mixed into it: of a
 /// name that nobody can know before, for this user alone, and gone with the value.
 struct Folder(Option<TempDir>);
 
@@ -89,7 +96,7 @@ impl Folder {
             .measurement
             .as_ref()
             .is_some_and(|m| m.generate.is_some());
-        if !generates {
+        if !generates && experiment.mixing.is_none() {
             return Ok(Self(None));
         }
         let mut builder = tempfile::Builder::new();

@@ -3,7 +3,7 @@
 
 use super::exit::Exit;
 use super::options::{
-    ConfigArguments, ExtendArguments, MergeArguments, PredictArguments, RunArguments,
+    ConfigArguments, ExtendArguments, MergeArguments, MixArguments, PredictArguments, RunArguments,
     TrainingArguments, WorkerArguments,
 };
 use super::out::{Done, print, print_verdict};
@@ -13,6 +13,9 @@ use crate::files::terminal::{self, say};
 use crate::measurement::{
     HistogramFit, Measured, MeasurementResult, fit_histograms, measure, measurement_verdict,
     redraw_limit, redraw_measurement,
+};
+use crate::mixing::{
+    MixingResult, Synthesised, mix as mix_sets, mixing_verdict, redraw_mixing, synthesise,
 };
 use crate::report::page::{PageVerdict, Status};
 use crate::report::{EnsembleEnd, best, verdict};
@@ -45,6 +48,24 @@ pub(super) fn run(arguments: &RunArguments) -> Done {
     to_result(&experiment, &options, &interrupt)
 }
 
+/// Mixes the sets of a run, and trains nothing.
+pub(super) fn mix(arguments: &MixArguments) -> Done {
+    let (experiment, folder) = resolve(&arguments.config)?;
+    let Some(config) = &experiment.mixing else {
+        return Err(Error::usage(format!(
+            "{}: nothing is mixed without method = \"mix\"",
+            arguments.config.config.display()
+        )));
+    };
+    let out = run_directory(arguments.out.as_ref(), &experiment);
+    let options = RunOptions {
+        folder,
+        ..options(&out, arguments.config.unblind, arguments.training.quiet)
+    };
+    let interrupt = stop_on_signal(&arguments.training)?;
+    print(&mix_sets(&experiment, config, &options, &interrupt)?)
+}
+
 /// The run directory of an experiment.
 pub(super) fn run_directory(out: Option<&PathBuf>, experiment: &Experiment) -> PathBuf {
     let own = || Path::new("runs").join(experiment.name());
@@ -71,8 +92,8 @@ pub(super) fn extend(arguments: &ExtendArguments) -> Done {
     let interrupt = stop_on_signal(&arguments.training)?;
     let ended = extend_run(&root, arguments.members, &options, &interrupt)?;
     let experiment = root.experiment()?;
-    if experiment.measurement.is_some() {
-        // its likelihood is of all members
+    if experiment.measurement.is_some() || experiment.mixing.is_some() {
+        // what is made of all ensembles is of all members
         return to_result(&experiment, &options, &interrupt);
     }
     print_ended(&ended, &interrupt)
@@ -185,6 +206,13 @@ pub(super) fn report(run: &Path) -> Done {
             &root,
         );
     }
+    if let Some(config) = &experiment.mixing {
+        root.check_links()?;
+        return print_mixing(
+            &redraw_mixing(&root, &experiment, config, &progress)?,
+            &root,
+        );
+    }
     if experiment.is_matrix {
         let ended = redo_matrix(&root, &experiment, &progress)?;
         return print_ended(&ended, &Interrupt::default());
@@ -204,6 +232,10 @@ fn to_result(experiment: &Experiment, options: &RunOptions, interrupt: &Interrup
     if let Some(measurement) = &experiment.measurement {
         let measured = measure(experiment, measurement, options, interrupt)?;
         return print_measured(&measured, interrupt);
+    }
+    if let Some(config) = &experiment.mixing {
+        let made = synthesise(experiment, config, options, interrupt)?;
+        return print_synthesised(&made, interrupt);
     }
     let ended = run_experiment(experiment, options, interrupt)?;
     print_ended(&ended, interrupt)
@@ -238,7 +270,14 @@ pub(crate) fn run_quietly(
             let is_whole = measured.is_whole && measured.result.is_some();
             (measured.training, is_whole)
         }
-        None => (run_experiment(experiment, &options, &interrupt)?, true),
+        None => match &experiment.mixing {
+            Some(config) => {
+                let made = synthesise(experiment, config, &options, &interrupt)?;
+                let is_whole = made.result.is_some();
+                (made.training, is_whole)
+            }
+            None => (run_experiment(experiment, &options, &interrupt)?, true),
+        },
     };
     let place = ended.directory.path().display();
     if ended.ensembles.iter().any(is_no_result) {
@@ -280,6 +319,23 @@ fn print_fitted(fitted: &HistogramFit, interrupt: &Interrupt) -> Done {
         true => Exit::Ok,
         false => Exit::Partial,
     })
+}
+
+fn print_synthesised(made: &Synthesised, interrupt: &Interrupt) -> Done {
+    let Some(result) = &made.result else {
+        return print_ended(&made.training, interrupt);
+    };
+    print_mixing(result, &made.training.directory)?;
+    Ok(match made.training.state {
+        RunState::Complete => Exit::Ok,
+        _ => Exit::Partial,
+    })
+}
+
+/// Says what a mixing found and where it lies.
+fn print_mixing(result: &MixingResult, directory: &RunDirectory) -> Done {
+    print_verdict(&mixing_verdict(result), COLUMN)?;
+    print_places(directory)
 }
 
 /// Says what a measurement found and where it lies.

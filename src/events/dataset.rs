@@ -38,6 +38,19 @@ pub struct FileRecord {
     pub sha256: String,
 }
 
+impl FileRecord {
+    /// Of a file without rows.
+    pub(crate) fn of(path: &Path) -> std::io::Result<Self> {
+        let (sha256, bytes) = sha256(path)?;
+        Ok(Self {
+            path: path.display().to_string(),
+            bytes,
+            rows: None,
+            sha256,
+        })
+    }
+}
+
 /// Files, by what they are and not by their names, with the trees that are wanted of them.
 #[derive(Default)]
 struct Seen(BTreeMap<PathBuf, Vec<Option<String>>>);

@@ -19,6 +19,7 @@ mod texts;
 
 pub(crate) use builtins::{BUILTINS, builtin_names};
 pub use compiled::Compiled;
+pub(super) use of_jets::JetLists;
 
 use super::chunk::ColumnInfo;
 use super::jets::{self, Jets};

@@ -49,8 +49,8 @@ impl Jets {
 
 /// The lists of [`Jets::texts`] that are of numbers.
 pub(super) const NUMBERS: usize = 4;
-const TAGGED: usize = NUMBERS;
-const SELECTED: usize = TAGGED + 1;
+pub(super) const TAGGED: usize = NUMBERS;
+pub(super) const SELECTED: usize = TAGGED + 1;
 
 /// Columns that are computed together, and the event without a value of one has none of
 /// the others.

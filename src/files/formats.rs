@@ -20,6 +20,8 @@ pub(crate) const CHECKPOINT: Format = Format::new(1, 1);
 pub(crate) const METRICS: Format = Format::new(3, 3);
 /// `measurement.json`
 pub(crate) const MEASUREMENT: Format = Format::new(1, 1);
+/// `mixing.json`
+pub(crate) const MIXING: Format = Format::new(1, 1);
 /// `page.json`
 pub(crate) const PAGE: Format = Format::new(2, 1);
 /// Results of `fit`, `limit`, `scan` and `impacts` on a workspace

@@ -1,6 +1,7 @@
 //! Backgrounds that are runs, as processes of a plan: contents, and a nuisance parameter for each
 //! thing that is known of their error.
 
+mod mixing;
 mod others;
 mod own;
 
@@ -68,6 +69,8 @@ struct Background<'a> {
     axes: ChannelAxes<'a>,
     ranges: Vec<Range<usize>>,
     found: RunHistograms,
+    /// What the contents of each bin were multiplied with.
+    factors: Vec<f64>,
     /// Names of its parameters.
     parameters: Vec<String>,
 }
@@ -190,6 +193,7 @@ impl<'a> Growing<'a> {
             name,
             config,
             ranges: axes.ranges(),
+            factors: vec![1.0; axes.bins()],
             axes,
             found,
             parameters: Vec::new(),
@@ -207,13 +211,24 @@ impl<'a> Growing<'a> {
             normalisation: of.found.normalisation,
             ..BackgroundResult::default()
         };
-        let mut left = self.add_retraining(&mut of, &run, &mut result)?;
+        let mixed = self.open_mixing(&mut of, &run)?;
+        let mut left = match &mixed {
+            // its variance is that of other trainings, and of what they are normalised to
+            Some(mixed) => {
+                self.add_mixed(&mut of, mixed)?;
+                vec![0.0; of.found.nominal.len()]
+            }
+            None => self.add_retraining(&mut of, &run, &mut result)?,
+        };
         // the first of all are those of the retraining
         let retraining = result.components;
         let of_plane = self.add_plane(&mut of, &mut result)?;
         let bins = left.iter_mut().zip(&of_plane);
         bins.for_each(|(left, more)| *left += more);
-        self.add_normalisation(&mut of, &run)?;
+        if mixed.is_none() {
+            self.add_normalisation(&mut of, &run)?;
+        }
+        result.mixing = mixed.map(|mixed| mixed.name().to_owned());
         self.add_control_region(&mut of, &quadrants)?;
         self.add_nonclosure(&mut of, &run, &quadrants)?;
         let is_statistical = base.is_statistical(name);
@@ -452,6 +467,12 @@ pub(super) fn takes_all(
 
 /// What is known of a background's error, in words.
 pub(super) fn words(of: &BackgroundResult) -> String {
+    if let Some(run) = &of.mixing {
+        return format!(
+            "{}: variance and bias of the mixed data of {run}",
+            of.sample
+        );
+    }
     let plane = of.plane.as_ref().map(|plane| {
         format!(
             "; mass plane {}, {} with {} of its variance",

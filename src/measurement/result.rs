@@ -125,6 +125,9 @@ pub struct BackgroundResult {
     /// The error of an interpolation's Gaussian processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plane: Option<PlaneErrorResult>,
+    /// The run whose mixed data say what it varies by and is biased by, in place of replicas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixing: Option<String>,
     /// Names of its parameters.
     pub parameters: Vec<String>,
 }

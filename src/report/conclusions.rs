@@ -22,7 +22,7 @@ const NOTED: f64 = 0.001;
 pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<PageVerdict> {
     let target = config.data.target_label();
     let prediction = match config.experiment.method {
-        Method::Reweight | Method::Ratio | Method::Measure | Method::Limit => {
+        Method::Reweight | Method::Ratio | Method::Measure | Method::Limit | Method::Mix => {
             format!("reweighted {}", config.data.source_label())
         }
         Method::Interpolate => "interpolated background".to_owned(),

@@ -103,7 +103,7 @@ pub(super) fn losses(config: &Config, members: &[training::Member]) -> Result<Pa
     };
     let y_label = match config.experiment.method {
         Method::Reweight => "Exponential loss",
-        Method::Ratio | Method::Measure | Method::Limit => "Cross-entropy",
+        Method::Ratio | Method::Measure | Method::Limit | Method::Mix => "Cross-entropy",
         Method::Interpolate => "-log p",
     };
     let drawn = LossCurves {

@@ -188,7 +188,7 @@ impl RunDirectory {
     /// a pipe or a device would stop the program for ever.
     fn check_files(&self) -> Result<()> {
         const FOLDERS: &str = "members checkpoints predictions plots claims workers logs batch \
-                               batch/coordinator aside samples";
+                               batch/coordinator aside samples mixing";
         let folders = FOLDERS.split(' ').map(|name| self.join(name));
         for folder in std::iter::once(self.path.clone()).chain(folders) {
             let found = regular::find_irregular(&folder).on(&folder)?;
@@ -207,6 +207,7 @@ impl RunDirectory {
             self.path.clone(),
             self.join("ensembles"),
             self.join("batch"),
+            self.join("mixing"),
         ] {
             let found = regular::find_linked_folder(&folder).on(&folder)?;
             if let Some(path) = found {

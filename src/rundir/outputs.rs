@@ -19,7 +19,7 @@ const OUTPUT_FOLDERS: [(&str, &[&str]); 2] = [
 ];
 /// Further files that show numbers or pictures of a result.
 const SHOWN: &str = "ensembles.html summary.json comparison.json comparison.csv comparison.tex \
-                     measurement.json page.json workspace.json workspace_points.json \
+                     measurement.json mixing.json page.json workspace.json workspace_points.json \
                      templates.json events.parquet curves.parquet pulls.parquet ratios.parquet \
                      limit.parquet contours.parquet toys.json limit_scans.parquet impacts.csv \
                      impacts.tex yields.csv yields.tex";

@@ -103,6 +103,10 @@ impl Config {
         self.regions
             .values_mut()
             .for_each(|region| region.label = None);
+        let mixing = self.mixing.iter_mut();
+        mixing
+            .flat_map(|mixing| mixing.uncertainties.values_mut())
+            .for_each(|of| of.label = None);
     }
 
     fn keep_what_members_depend_on(&mut self) {
@@ -131,6 +135,10 @@ impl Config {
     fn forget_where_files_lie(&mut self) {
         let samples = self.data.samples_mut();
         samples.for_each(|sample| sample.path = OneOrMany::Many(Vec::new()));
+        let mixing = self.mixing.iter_mut();
+        let signals = mixing.flat_map(|mixing| mixing.uncertainties.values_mut());
+        let signals = signals.filter_map(|of| of.signal.as_mut());
+        signals.for_each(|signal| signal.path.clear());
     }
 
     fn family(mut self) -> String {
@@ -212,6 +220,7 @@ impl Measurement {
                 Some(&mut process.run),
                 process.control_region.as_mut().map(|c| &mut c.run),
                 process.nonclosure.as_mut().map(|n| &mut n.run),
+                process.mixing.as_mut().map(|m| &mut m.run),
             ]);
         }
         forget_paths(&mut other.systematics);
@@ -299,6 +308,7 @@ impl Limit {
                 Some(&mut sample.run),
                 sample.control_region.as_mut().map(|c| &mut c.run),
                 sample.nonclosure.as_mut().map(|n| &mut n.run),
+                sample.mixing.as_mut().map(|m| &mut m.run),
             ]);
         }
         forget_paths(&mut other.systematics);
@@ -322,7 +332,7 @@ impl Limit {
 }
 
 /// Forgets where runs lie.
-fn forget_runs(runs: [Option<&mut Option<String>>; 3]) {
+fn forget_runs(runs: [Option<&mut Option<String>>; 4]) {
     for run in runs.into_iter().flatten() {
         *run = run.as_ref().map(|_| String::new());
     }

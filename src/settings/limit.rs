@@ -18,6 +18,7 @@ use super::raw::{
 };
 use super::runs::{
     ControlRegionConfig, NonclosureConfig, NormalisationConfig, PlaneErrorConfig, RetrainingConfig,
+    SampleMixingConfig,
 };
 use super::words::words;
 use crate::error::{Context, Kind, Result};
@@ -115,6 +116,10 @@ pub struct LimitSampleConfig {
     /// What a run whose target is known leaves; of a run alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonclosure: Option<NonclosureConfig>,
+    /// What synthetic data sets say of its error, in place of its retraining and normalisation; of
+    /// a run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixing: Option<SampleMixingConfig>,
 }
 
 fn one() -> String {
@@ -368,6 +373,7 @@ impl Limit {
                 normalisation: s.normalisation.clone(),
                 control_region: s.control_region.clone(),
                 nonclosure: s.nonclosure.clone(),
+                mixing: s.mixing.clone(),
             };
             (name.clone(), process)
         };

@@ -328,7 +328,7 @@ impl Filler<'_> {
 /// Whether the text of a key is an expression over columns.
 fn is_expression(path: &str) -> bool {
     /// Beginnings and ends of such keys.
-    const KEYS: [(&str, &str); 17] = [
+    const KEYS: [(&str, &str); 20] = [
         ("data.define.", ""),
         ("data.jets.", ""),
         ("data.source.selection", ""),
@@ -346,6 +346,9 @@ fn is_expression(path: &str) -> bool {
         ("interpolation.plane.y", ""),
         ("interpolation.derived.", ""),
         ("interpolation.variables[", "].expression"),
+        ("mixing.uncertainties.", ".observable"),
+        ("mixing.uncertainties.", ".signal.selection"),
+        ("mixing.uncertainties.", ".signal.weight"),
     ];
     KEYS.iter().any(|(start, end)| {
         path.strip_prefix(start).is_some_and(|rest| {

@@ -6,7 +6,7 @@ use super::limit::Limit;
 use super::matrix::{EnsembleSpec, Misfit, expand};
 use super::measurement::Measurement;
 use super::mistakes::{explain, list_for_table};
-use super::ranges::{lookup, not_allowed};
+use super::ranges::{lookup, missing, not_allowed};
 use super::raw::{AxisValue, Config};
 use crate::error::{Context, Error, Kind, Result};
 use indexmap::IndexMap;
@@ -46,6 +46,8 @@ pub struct Experiment {
     pub measurement: Option<Measurement>,
     /// The fit of histograms that it is instead, without ensembles.
     pub limit: Option<Limit>,
+    /// The file as it was written, where its sets are mixed.
+    pub mixing: Option<Config>,
 }
 
 /// Reads and checks a file, with `key=value` settings on top of it.
@@ -138,6 +140,7 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
     match method.and_then(Value::as_str) {
         Some("measure") => return parse_measurement(table, renamed),
         Some("limit") => return parse_limit(table, renamed),
+        Some("mix") => return parse_mixing(table, renamed),
         _ => {}
     }
     #[derive(Deserialize, JsonSchema)]
@@ -183,6 +186,7 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
         comparison: axes.comparison,
         measurement: None,
         limit: None,
+        mixing: None,
     };
     if let Some(comparison) = &experiment.comparison {
         comparison.check(&experiment)?;
@@ -204,6 +208,7 @@ fn parse_measurement(table: Table, renamed: Vec<String>) -> Result<Experiment> {
         comparison: None,
         measurement: Some(measurement),
         limit: None,
+        mixing: None,
     })
 }
 
@@ -221,6 +226,27 @@ fn parse_limit(table: Table, renamed: Vec<String>) -> Result<Experiment> {
         comparison: None,
         measurement: None,
         limit: Some(limit),
+        mixing: None,
+    })
+}
+
+/// A mixing is a matrix of background models, one of the data and one of each set.
+fn parse_mixing(table: Table, renamed: Vec<String>) -> Result<Experiment> {
+    refuse_lists::<Config>(&table)?;
+    let config: Config = deserialize(table.clone())?;
+    if config.mixing.is_none() {
+        return Err(missing("top level", "mixing"));
+    }
+    Ok(Experiment {
+        table,
+        renamed,
+        is_matrix: true,
+        axes: IndexMap::new(),
+        ensembles: config.mixed()?,
+        comparison: None,
+        measurement: None,
+        limit: None,
+        mixing: Some(config),
     })
 }
 

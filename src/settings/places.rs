@@ -127,6 +127,15 @@ impl Experiment {
                     add(format!("data.{role}.path"), &sample.path);
                 }
             }
+            let mixing = self.mixing.iter().flat_map(|config| &config.mixing);
+            for (name, of) in mixing.flat_map(|mixing| &mixing.uncertainties) {
+                if let Some(signal) = of.signal_sample() {
+                    add(
+                        format!("mixing.uncertainties.{name}.signal.path"),
+                        &signal.path,
+                    );
+                }
+            }
             list.sort();
             list.dedup();
             return list;

@@ -79,6 +79,19 @@ interpolation.flow.bound               | (0, 1000]      | above 0 and at most 10
 interpolation.flow.hidden              | [1, 4096]
 interpolation.flow.blocks              | [0, 64]
 interpolation.flow.dropout             | [0, 0.95]
+mixing.sets                            | [3, 1000]
+mixing.pairs                           | [1, 1000]
+mixing.tags                            | [1, 64]
+mixing.caps                            | each [1, 64]   | three numbers from 1 to 64
+mixing.pool_minimum                    | [2, 1000000]
+mixing.groups                          | [2, 100]
+mixing.classifier_members              | [0, 1000]
+mixing.uncertainties.*.bins            | count [2, 1001] & rising
+                                       | at least two finite edges, increasing
+mixing.uncertainties.*.max_order       | [0, 20]
+mixing.uncertainties.*.signal.scale    | (0, inf)       | a factor above 0
+mixing.uncertainties.*.p_value         | (0, 1)         | above 0 and below 1
+mixing.uncertainties.*.f_probability   | (0, 1)         | above 0 and below 1
 generate.events                        | [1000, 100000000]
 parameters.*.bounds                    | rising         | two finite numbers, the lower one first
 samples                                | [2, 1000]      | 2 to 1000 processes

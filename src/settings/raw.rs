@@ -14,11 +14,14 @@ pub(crate) use data::{
 };
 pub(crate) use jets::JetsConfig;
 pub(crate) use machine::{DeviceConfig, ExecutorConfig, ExecutorKind};
-pub(crate) use report::{Bins, HistogramStyle, PlaneConfig, Quantity, RankBy, ReportConfig};
+pub(crate) use report::{
+    Bins, HistogramStyle, PlaneConfig, Quantity, RankBy, ReportConfig, VariableConfig,
+};
 pub(crate) use training::{Combine, EnsembleConfig, FeaturesConfig, ModelConfig, TrainingConfig};
 
 use super::comparison::ComparisonConfig;
 use super::interpolation::InterpolationConfig;
+use super::mixing::MixingConfig;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,6 +59,9 @@ pub struct Config {
     /// Mass plane and flow of `method = "interpolate"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpolation: Option<InterpolationConfig>,
+    /// Synthetic data sets of `method = "mix"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixing: Option<MixingConfig>,
     /// How a member is trained.
     pub training: TrainingConfig,
     /// Members and how they are combined.
@@ -106,6 +112,8 @@ pub enum Method {
     /// A fit of histograms alone, whose backgrounds may be runs; its file has tables of its
     /// own.
     Limit,
+    /// Synthetic data sets by hemisphere mixing, and a background model of each.
+    Mix,
 }
 
 impl Method {
@@ -114,7 +122,7 @@ impl Method {
     pub fn objective(self) -> Objective {
         match self {
             Self::Reweight => Objective::Exponential,
-            Self::Ratio | Self::Measure | Self::Limit => Objective::CrossEntropy,
+            Self::Ratio | Self::Measure | Self::Limit | Self::Mix => Objective::CrossEntropy,
             Self::Interpolate => Objective::Likelihood,
         }
     }

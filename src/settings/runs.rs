@@ -144,6 +144,22 @@ pub struct NonclosureConfig {
     pub group: Option<String>,
 }
 
+/// `[samples.NAME.mixing]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SampleMixingConfig {
+    /// A finished run of `method = "mix"`; that of the sample if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// The uncertainty of the run that a channel, or part of one, has; that of its observable and
+    /// bins if absent.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub uncertainties: IndexMap<String, String>,
+    /// Parameters that are frozen together in the table of impacts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
 /// Values by their names.
 pub(super) fn named(point: &IndexMap<String, Scalar>) -> IndexMap<String, String> {
     let all = point.iter();

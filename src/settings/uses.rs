@@ -22,7 +22,7 @@ struct Use {
     words: &'static str,
 }
 
-const USES: [Use; 4] = [
+const USES: [Use; 5] = [
     Use {
         keys: "data.source data.stream features.inputs features.one_hot features.labels \
                model.hidden model.activation model.dropout model.batch_norm training.normalise \
@@ -34,6 +34,12 @@ const USES: [Use; 4] = [
         keys: "interpolation",
         by: |config| config.experiment.method == Method::Interpolate,
         words: "`method = \"interpolate\"`",
+    },
+    Use {
+        keys: "mixing",
+        // the ensembles of one have none of it
+        by: |config| config.experiment.method == Method::Mix,
+        words: "`method = \"mix\"`",
     },
     Use {
         keys: "training.folds",

@@ -410,9 +410,10 @@ pub(super) fn write_page(
     outputs: &mut BTreeMap<String, OutputRecord>,
     progress: &Progress,
 ) -> Result<()> {
-    let page = match experiment.measurement {
-        Some(_) => root.path().join("ensembles.html"),
-        None => root.report_path(),
+    let has_own = experiment.measurement.is_some() || experiment.mixing.is_some();
+    let page = match has_own {
+        true => root.path().join("ensembles.html"),
+        false => root.report_path(),
     };
     if compared.is_none() {
         // of an earlier configuration, if there are any

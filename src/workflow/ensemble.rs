@@ -490,7 +490,9 @@ fn find_members(directory: &RunDirectory, plan: &Plan, say: &dyn Fn(&str)) -> Re
 fn predictions(config: &Config) -> &'static [&'static str] {
     match config.experiment.method {
         Method::Reweight => &["source.parquet"],
-        Method::Ratio | Method::Measure | Method::Limit => &["source.parquet", "target.parquet"],
+        Method::Ratio | Method::Measure | Method::Limit | Method::Mix => {
+            &["source.parquet", "target.parquet"]
+        }
         Method::Interpolate => &["samples.parquet"],
     }
 }

@@ -19,8 +19,8 @@ use crate::report::read_metrics;
 use crate::results::Metrics;
 use crate::rundir::{Manifest, RunDirectory, RunState};
 use crate::settings::{
-    Blinding, ColumnsConfig, Config, EnsembleSpec, Experiment, Method, SampleConfig, SampleRole,
-    direct,
+    Blinding, ColumnsConfig, Config, DATA, EnsembleSpec, Experiment, Method, SampleConfig,
+    SampleRole, direct,
 };
 use crate::training::Streams;
 use indexmap::IndexMap;
@@ -566,7 +566,9 @@ fn chosen<'a>(
     }
     let is_there = |spec: &&EnsembleSpec| {
         let mut own = point.iter();
-        own.all(|(axis, value)| spec.point.get(axis) == Some(value))
+        // the background of a mixing is that of its data
+        let is_set = experiment.mixing.is_some() && spec.name != DATA;
+        !is_set && own.all(|(axis, value)| spec.point.get(axis) == Some(value))
     };
     let mut found = experiment.ensembles.iter().filter(is_there);
     match (found.next(), found.next()) {
@@ -658,5 +660,25 @@ mod tests {
             let found = choose(pairs);
             assert!(found.contains(words), "{found}");
         }
+    }
+
+    #[test]
+    fn the_background_of_a_mixing_is_that_of_its_data() {
+        let text = r#"
+            experiment = { name = "t", method = "mix" }
+            data.source = { path = "a" }
+            data.target = { path = "b" }
+            data.jets.candidates = "min_dr"
+            regions = { cr.selection = "x > 1", sr.selection = "x <= 1" }
+            features = { inputs = ["x"] }
+            training = { region = "cr" }
+            [mixing.uncertainties.x]
+            region = "sr"
+            observable = "x"
+            bins = [0, 1, 2, 3, 4, 5, 6, 7, 8]
+        "#;
+        let experiment = parse_experiment(text, &[]).unwrap();
+        let found = chosen(&experiment, &IndexMap::new()).unwrap();
+        assert_eq!(found.name, DATA);
     }
 }

@@ -57,7 +57,9 @@ impl Plan {
         let blinding = Blinding::new(&config.regions, unblind);
         let plane = match config.experiment.method {
             Method::Interpolate => Some(Plane::new(&config, &blinding)?),
-            Method::Reweight | Method::Ratio | Method::Measure | Method::Limit => None,
+            Method::Reweight | Method::Ratio | Method::Measure | Method::Limit | Method::Mix => {
+                None
+            }
         };
         let wanted = match &plane {
             Some(_) => interpolation::wanted(&config),
@@ -565,6 +567,7 @@ impl Method {
             Self::Interpolate => "interpolation, Gaussian process and conditional flow",
             Self::Measure => "measurement with density ratios",
             Self::Limit => "limit from histograms",
+            Self::Mix => "synthetic data sets by hemisphere mixing",
         }
     }
 }

@@ -5,7 +5,8 @@
 //! ```toml
 //! about = "what is wrong"
 //! base = "interpolation"                 # with `tests/data/configurations/plane.toml`; or
-//!                                        # "measurement", `configs/interference.toml` made small
+//!                                        # "measurement", `configs/interference.toml` made small,
+//!                                        # or "mixing", `configs/mixing.toml` made small
 //! setup = ["null source.parquet pt 5"]   # in order; the verbs are in `prepare`
 //! set = ["training.batch=7"]             # put on top of the small configuration
 //! config = "..."                         # or a whole configuration
@@ -16,7 +17,10 @@
 
 use crate::support::workplace::{INTERPOLATION, REWEIGHTING, SHIPPED_MEASUREMENT, set, tree};
 use crate::support::{Done, Numbers, Workplace, doubles, integers};
-use arrow::array::StringArray;
+use arrow::array::{Array, AsArray, Float64Array, ListArray, StringArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::compute::{cast, concat};
+use arrow::datatypes::{DataType, Field, Float64Type};
 use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,6 +51,7 @@ enum Base {
     Reweighting,
     Interpolation,
     Measurement,
+    Mixing,
 }
 
 /// Whether the machine lets the case happen.
@@ -129,6 +134,41 @@ fn prepare(place: &Workplace, step: &str) -> Prepared {
             let other = |row, x| if row == changed { value } else { x };
             place.edit(file, |c| c.change(column, other));
         }
+        // the first element of a list
+        ["element", file, column, row, value] => {
+            let (row, value): (usize, f64) = (row.parse().unwrap(), value.parse().unwrap());
+            place.edit(file, |c| {
+                let lists = c.get(column).as_list::<i32>().clone();
+                let first = lists.value_offsets()[row] as usize;
+                let values = cast(lists.values(), &DataType::Float64).unwrap();
+                let values = values.as_primitive::<Float64Type>().values().iter();
+                let values = values.enumerate();
+                let values = values.map(|(k, x)| if k == first { value } else { *x });
+                let values = Arc::new(Float64Array::from_iter_values(values));
+                let field = Arc::new(Field::new_list_field(DataType::Float64, true));
+                let offsets = lists.offsets().clone();
+                let changed = ListArray::new(field, offsets, values, lists.nulls().cloned());
+                c.set(column, Arc::new(changed));
+            });
+        }
+        // a list without its last element
+        ["shorten", file, column, row] => {
+            let short: usize = row.parse().unwrap();
+            place.edit(file, |c| {
+                let lists = c.get(column).as_list::<i32>().clone();
+                let rows = (0..lists.len()).map(|row| {
+                    let list = lists.value(row);
+                    list.slice(0, list.len() - usize::from(row == short))
+                });
+                let rows: Vec<_> = rows.collect();
+                let lengths = OffsetBuffer::from_lengths(rows.iter().map(|list| list.len()));
+                let all: Vec<&dyn Array> = rows.iter().map(|list| list as &dyn Array).collect();
+                let values = concat(&all).unwrap();
+                let field = Field::new_list_field(values.data_type().clone(), true);
+                let changed = ListArray::new(Arc::new(field), lengths, values, None);
+                c.set(column, Arc::new(changed));
+            });
+        }
         ["fill", file, column, value] => {
             let value: f64 = value.parse().unwrap();
             place.edit(file, |c| c.set(column, doubles(vec![value; c.len()])));
@@ -175,6 +215,8 @@ fn try_case(case: &Case) -> Result<(), String> {
         Base::Reweighting => (Workplace::new(), &REWEIGHTING),
         Base::Interpolation => (Workplace::interpolation(), &INTERPOLATION),
         Base::Measurement => (Workplace::shipped_measurement(), &SHIPPED_MEASUREMENT),
+        // no case begins with a run of it
+        Base::Mixing => (Workplace::mixing(600), &SHIPPED_MEASUREMENT),
     };
     let mut steps = case.setup.iter().peekable();
     if let Some(text) = &case.config {

@@ -28,7 +28,7 @@ const RESULTS: [&str; 4] = [
 fn help_version_and_usage_errors() {
     let place = Workplace::new();
     let help = place.sideband(&["--help"]).exits(0);
-    let commands = "run plan init example status extend merge cancel worker devices inspect \
+    let commands = "run mix plan init example status extend merge cancel worker devices inspect \
                     predict fit limit scan impacts combine report schema completions";
     for command in commands.split(' ') {
         assert!(help.stdout.contains(&format!("  {command} ")), "{command}");
@@ -308,7 +308,7 @@ fn schema_accepts_every_shipped_configuration_and_no_misspelt_one() {
         .json();
     assert!(limit["$defs"]["Limit"].is_object() && limit["$defs"]["Config"].is_null());
     let unknown = Workplace::new().sideband(&["schema", "limits"]).exits(2);
-    unknown.warns(["reweight, ratio, interpolate, measure, limit"]);
+    unknown.warns(["reweight, ratio, interpolate, mix, measure, limit"]);
     for (right, wrong) in [
         ("batch = 64", "bacth = 64"),
         ("batch = 64", "batch = \"64\""),

@@ -28,6 +28,8 @@ mod known_truth;
 mod limit;
 mod mass_plane;
 mod measure;
+mod mixing;
+mod mixing_truth;
 mod paths;
 mod root_files;
 mod rules;

@@ -249,6 +249,12 @@ fn an_interpolation_without_one_of_its_errors_is_refused() {
             "in another control region",
         ),
         ("samples.signal.plane={}", 3, "only a `run` has it"),
+        ("samples.signal.mixing={}", 3, "only a `run` has it"),
+        (
+            "samples.multijet.mixing={}",
+            3,
+            "what a model of mixed data",
+        ),
         ("samples.multijet.plane.keep=0", 3, "a share above 0"),
         (
             "samples.other={ run = 'bg', selection = 'eta < 0' }",
@@ -352,6 +358,7 @@ fn a_run_that_is_in_no_channel_alone_is_refused() {
         ("samples.multijet.run=nowhere", 4, "no such run directory"),
         ("samples.multijet.point={}", 3, "a value of every axis"),
         ("samples.multijet.plane={}", 3, "is no interpolation"),
+        ("samples.multijet.mixing={}", 4, "it is no run of `method"),
         ("channels={}", 3, "histograms in [channels]"),
         (
             "systematics.jes.samples.multijet={ up = { weight = 'w' }, down = { weight = 'v' } }",

@@ -114,6 +114,49 @@ impl Workplace {
         Self::with_configuration(toml::to_string(&config).unwrap())
     }
 
+    /// The shipped mixing of the first events of both samples, with small networks.
+    pub fn mixing(events: usize) -> Self {
+        let mut config: toml::Table = document("configs/mixing.toml").parse().unwrap();
+        for (table, key, value) in [
+            ("ensemble", "members", toml::Value::from(2)),
+            ("training", "epochs", 3.into()),
+            ("training", "validation", 0.3.into()),
+        ] {
+            let table = config[table].as_table_mut().unwrap();
+            table.insert(key.to_owned(), value);
+        }
+        let model: toml::Table = "hidden = [8]".parse().unwrap();
+        config.insert("model".to_owned(), toml::Value::Table(model));
+        config["data"]["source"]["path"] = "source.parquet".into();
+        config["data"]["target"]["path"] = "target.parquet".into();
+        let mixing = config["mixing"].as_table_mut().unwrap();
+        for (key, value) in [
+            ("sets", 3),
+            ("pairs", 8),
+            ("groups", 3),
+            ("pool_minimum", 40),
+            ("classifier_members", 5),
+        ] {
+            mixing.insert(key.to_owned(), value.into());
+        }
+        let of = mixing["uncertainties"]["m_hh"].as_table_mut().unwrap();
+        of.insert("max_order".to_owned(), 1.into());
+        of["bins"] = vec![240.0, 370.0, 420.0, 500.0, 1200.0].into();
+        of["signal"]["path"] = root()
+            .join("tests/data/signal/ggf_hh.parquet")
+            .display()
+            .to_string()
+            .into();
+        let place = Self::with_configuration(toml::to_string(&config).unwrap());
+        for (file, sample) in [("source", "jets_3b"), ("target", "jets_4b")] {
+            let path = root().join(format!("tests/data/jets/{sample}.parquet"));
+            let mut columns = Columns::read_parquet(&path);
+            columns.truncate(events);
+            place.put(&format!("{file}.parquet"), &columns);
+        }
+        place
+    }
+
     /// With `S.parquet`, `B.parquet`, `obs.parquet` and `measurement.toml`: simulated
     /// events of signal and background that stand for so many expected ones in each of the
     /// regions, and so many observed ones.

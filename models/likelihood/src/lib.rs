@@ -46,6 +46,7 @@ pub mod fit;
 pub mod histogram;
 mod interpolation;
 mod jet;
+pub mod mixing;
 mod model;
 pub mod neyman;
 mod rate;

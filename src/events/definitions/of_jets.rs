@@ -50,6 +50,18 @@ impl Resolver {
             builtins,
         }))
     }
+
+    /// The lists of the jets that are named.
+    pub(in crate::events) fn jet_lists(&self) -> Result<JetLists> {
+        match &self.jets {
+            Some(Ok(lists)) => Ok(JetLists(Arc::clone(lists))),
+            Some(Err(Unusable { place, error })) => {
+                let place = place.as_deref().unwrap_or("`data.jets`");
+                Err(Error::config(error.to_string()).at(place))
+            }
+            None => Err(Error::config_at("data.jets", "no jets are named")),
+        }
+    }
 }
 
 /// The complaint that an expression is no list of numbers, or of truths, a jet each.
@@ -119,5 +131,33 @@ impl OfJets {
             ),
             Misfit::NotList { list } => format!("{} is no list", named(list)),
         })
+    }
+}
+
+/// The lists of the jets by their places, in the order of [`Jets::texts`].
+pub(in crate::events) struct JetLists(Arc<OfJets>);
+
+impl JetLists {
+    /// The columns that are needed.
+    pub(in crate::events) fn columns(&self) -> BTreeSet<String> {
+        let mut columns = BTreeSet::new();
+        self.0.collect_columns(&mut columns, &mut BTreeSet::new());
+        columns
+    }
+
+    /// The key of one.
+    pub(in crate::events) fn key(&self, list: usize) -> &'static str {
+        self.0.lists[list].0
+    }
+
+    /// All of them on a chunk.
+    pub(in crate::events) fn of(&self, chunk: &ColumnChunk) -> Result<Vec<Column>> {
+        let lists = self.0.lists.iter().map(|(_, list)| list.kept(chunk));
+        lists.collect()
+    }
+
+    /// The complaint about lists that are not those of jets.
+    pub(in crate::events) fn refused(&self, chunk: &ColumnChunk, misfit: Misfit) -> Error {
+        self.0.refused(chunk, misfit)
     }
 }

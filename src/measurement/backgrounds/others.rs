@@ -34,7 +34,8 @@ impl Growing<'_> {
             );
             return Err(Error::config_at(place, text));
         }
-        let varied = RunHistograms::of(&other, &of.axes, quadrants, &of.place())?;
+        let mut varied = RunHistograms::of(&other, &of.axes, quadrants, &of.place())?;
+        varied.multiply(&of.factors);
         let files = other.files().map_err(|e| e.at_key(&place))?;
         self.plan.files.insert(format!("{place}.run"), files);
         let differences = differences(&of.found, &varied);

@@ -231,16 +231,21 @@ impl Sheet<'_> {
         }
         let rows = self.result.backgrounds.iter().map(|of| {
             let [expected, error] = of.expected;
+            // mixed data say what it varies by, in place of all that the run itself tells
+            let own = of.mixing.is_none().then_some(of);
             vec![
                 of.sample.clone(),
-                of.run.clone(),
+                match &of.mixing {
+                    Some(mixing) => format!("{}; mixed data of {mixing}", of.run),
+                    None => of.run.clone(),
+                },
                 numbers::with_error(expected, error),
                 of.replicas.to_string(),
-                percent(of.spread),
-                of.components.to_string(),
-                percent(of.share),
-                format!("{:.2}", of.lost_correlation),
-                percent(of.normalisation),
+                dash(own, |of| percent(of.spread)),
+                dash(own, |of| of.components.to_string()),
+                dash(own, |of| percent(of.share)),
+                dash(own, |of| format!("{:.2}", of.lost_correlation)),
+                dash(own, |of| percent(of.normalisation)),
             ]
         });
         section.tables.push(table(

@@ -4,7 +4,7 @@ use super::super::defaults::{count, max_loss};
 use super::super::raw::{JetsConfig, MissingPolicy, OneOrMany, Scalar, ScaleConfig};
 use super::super::runs::{
     ControlRegionConfig, NonclosureConfig, NormalisationConfig, PlaneErrorConfig, RetrainingConfig,
-    named,
+    SampleMixingConfig, named,
 };
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -152,6 +152,10 @@ pub struct ProcessConfig {
     /// What a run whose target is known leaves; of a run alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nonclosure: Option<NonclosureConfig>,
+    /// What synthetic data sets say of its error, in place of its retraining and normalisation; of
+    /// a run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mixing: Option<SampleMixingConfig>,
 }
 
 fn no_files() -> OneOrMany {

@@ -231,6 +231,7 @@ impl Measurement {
             features: self.features.clone(),
             model: self.model.clone(),
             interpolation: None,
+            mixing: None,
             training: self.training.clone(),
             ensemble: self.ensemble.clone(),
             report: self.report.clone(),

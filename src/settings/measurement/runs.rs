@@ -1,6 +1,6 @@
 //! Samples that are finished runs: what files have and runs have not, and the other way round.
 
-use super::super::ranges::{Checked, ensure, ensure_name};
+use super::super::ranges::{Checked, ensure, ensure_known, ensure_name};
 use super::super::raw::ScaleConfig;
 use super::super::runs::{RetrainingConfig, RetrainingMode, RetrainingSpread};
 use super::{FINITE_SAMPLE, Measurement, ProcessConfig};
@@ -26,6 +26,7 @@ impl Measurement {
                 "either `path`, files of simulated events, or `run`, a finished run",
             )?;
             check_kind(sample, &|inner: &str| format!("{place}.{inner}"))?;
+            self.check_mixing(sample, &format!("{place}.mixing.uncertainties"))?;
             for (systematic, about) in &self.systematics {
                 ensure(
                     !sample.is_run() || !about.samples.contains_key(key),
@@ -41,6 +42,16 @@ impl Measurement {
                 let allowed = "a name that no parameter and no systematic uncertainty has";
                 ensure(!taken(name), &path, name, allowed)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Whether channels that a mixing's uncertainties are given are there.
+    fn check_mixing(&self, sample: &ProcessConfig, place: &str) -> Checked {
+        let mixing = sample.mixing.iter();
+        for channel in mixing.flat_map(|mixing| mixing.uncertainties.keys()) {
+            let what = "a name of a channel, or part of one";
+            ensure_known(place, channel, what, self.channels.keys())?;
         }
         Ok(())
     }
@@ -135,6 +146,15 @@ fn check_kind(sample: &ProcessConfig, at: &dyn Fn(&str) -> String) -> Checked {
                 "neither with `spread = \"iqr\"`, which has one parameter",
             )?;
         }
+        let in_variance = [
+            ("retraining", sample.retraining.is_some()),
+            ("normalisation", sample.normalisation.is_some()),
+        ];
+        for (key, is_there) in in_variance {
+            let allowed = "left out beside `mixing`, whose variance has it: it would count twice";
+            let is_twice = is_there && sample.mixing.is_some();
+            ensure(!is_twice, &at(key), "a table", allowed)?;
+        }
         let smooth = sample.nonclosure.as_ref().map(|n| n.smooth);
         return ensure(
             smooth.is_none_or(|bins| bins % 2 == 1),
@@ -150,6 +170,7 @@ fn check_kind(sample: &ProcessConfig, at: &dyn Fn(&str) -> String) -> Checked {
         ("normalisation", sample.normalisation.is_some()),
         ("control_region", sample.control_region.is_some()),
         ("nonclosure", sample.nonclosure.is_some()),
+        ("mixing", sample.mixing.is_some()),
     ];
     for (key, is_there) in of_runs {
         let allowed = "left out of simulated events: only a `run` has it";

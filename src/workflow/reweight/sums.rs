@@ -40,7 +40,7 @@ pub(in crate::workflow) fn column_factor(method: Method, weight: f64, yields: [f
         // events: the weight that stands for the target's yield, or their own
         Method::Reweight | Method::Interpolate => weight,
         // the ratio of densities p_t / p_s itself
-        Method::Ratio | Method::Measure | Method::Limit => yields[0] / yields[1],
+        Method::Ratio | Method::Measure | Method::Limit | Method::Mix => yields[0] / yields[1],
     }
 }
 

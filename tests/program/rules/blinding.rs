@@ -5,13 +5,16 @@
 //! the same, but for the digests of the files, their sizes and the time of day.
 
 use crate::support::workplace::{set, tree};
-use crate::support::{Columns, Workplace, contains, doubles, integers, list, number};
-use arrow::array::ArrayRef;
+use crate::support::{
+    Columns, Workplace, contains, doubles, integers, list, number, root, singles,
+};
+use arrow::array::{ArrayRef, UInt64Array};
 use arrow::compute::{cast, concat};
 use arrow::datatypes::DataType;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Hidden events of the two data sets: none of their numbers may be found anywhere.
 const HIDDEN: [usize; 2] = [41, 1237];
@@ -292,6 +295,50 @@ fn an_interpolation_says_nothing_of_hidden_events() {
     let predict: &[&str] = &["predict", "out", "plane.parquet", "--out", NEW];
     let commands = [&COMMANDS[..], &[predict]].concat();
     same_whatever_is_hidden(&make, &["regions.sr.blind=true"], &commands);
+}
+
+/// The shipped mixing with hidden events in the target's file beside those that it has: events of
+/// the signal region with ids and weights of their own.
+fn mixing(hidden: usize, weight: f64) -> Workplace {
+    let place = Workplace::mixing(1500);
+    let mut all = Columns::read_parquet(&root().join("tests/data/jets/jets_4b.parquet"));
+    let masses = all.numbers("m_h1").into_iter().zip(all.numbers("m_h2"));
+    let inside = masses.map(|(a, b)| {
+        let (x, y) = ((a - 124.0) / (0.1 * a), (b - 117.0) / (0.1 * b));
+        x.hypot(y) < 1.6
+    });
+    all.keep_rows(inside.collect());
+    let mut extra = all.clone();
+    while extra.len() < hidden {
+        extra.append(&all);
+    }
+    extra.truncate(hidden);
+    let ids = (0..hidden as u64).map(|i| (1 << 50) + i);
+    extra.set("event_id", Arc::new(UInt64Array::from_iter_values(ids)));
+    extra.set("weight", singles(vec![weight; hidden]));
+    place.edit("target.parquet", |columns| columns.append(&extra));
+    place
+}
+
+#[test]
+fn a_mixing_says_nothing_of_hidden_events() {
+    let [place, _] = same_whatever_is_hidden(&mixing, &["device.threads=1"], &COMMANDS[..5]);
+    let summary = &place.json("out/mixing/sets.json")["summary"];
+    // the library is of what is seen
+    assert!(number(&summary["library"]) < 1500.0);
+    // hemispheres of hidden events are in it where that is written, and then nobody counts them
+    let include = ["mixing.library_blind=include"];
+    place.run_quietly("open", &include).exits(0);
+    let summary = &place.json("open/mixing/sets.json")["summary"];
+    assert!(summary["library"].is_null() && summary["duplicates"].is_null());
+    assert!(summary["reuse"].is_null());
+    assert!(list(&summary["pools"]).is_empty());
+    // what the command line opens changes no set
+    place.run_open("out", &[]).exits(0);
+    let closed = place.read("out/mixing/set_00.parquet");
+    place.remove("out");
+    place.run_quietly("out", &[]).exits(0);
+    assert!(closed == place.read("out/mixing/set_00.parquet"));
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn is_free(path: &str) -> bool {
             .split(' ');
     let of_process = path.starts_with("systematics.") && path.contains(".rates.");
     let of_run = path.starts_with("samples.")
-        && [".point.", ".variation."]
+        && [".point.", ".variation.", ".mixing.uncertainties."]
             .iter()
             .any(|table| path.contains(table));
     let of_channel = path.starts_with("channels.") && path.contains(".categories.");
@@ -260,22 +260,36 @@ fn every_table_of_the_reference_can_be_taken_in() {
     assert_eq!(experiment.ensembles.len(), 4);
     assert!(experiment.comparison.is_some());
 
+    let mut mixing = with_tables(&["data.jets", "mixing"]);
+    mixing["experiment"]["method"] = "mix".into();
+    mixing["regions"]["cr"]["selection"] = "!in_sr".into();
+    let experiment = parse(&mixing);
+    assert_eq!(experiment.ensembles.len(), 16);
+    assert!(experiment.mixing.is_some());
+
     let measurement = measurement();
     let experiment = parse(&measurement);
     assert!(experiment.measurement.unwrap().toys.is_some());
-    // toys are those of independent auxiliary measurements
-    let correlated = parse(&limit("correlations")).limit.unwrap();
+    // toys are those of independent auxiliary measurements, and what synthetic data sets vary by
+    // has the two others
+    let correlated = parse(&limit("correlations", &["mixing"])).limit.unwrap();
     assert!(correlated.samples["multijet"].nonclosure.is_some());
-    let by_toys = parse(&limit("toys")).limit.unwrap();
+    assert!(correlated.samples["multijet"].retraining.is_some());
+    let by_toys = parse(&limit("toys", &["retraining", "normalisation"])).limit;
+    let by_toys = by_toys.unwrap();
     assert!(by_toys.measurement.toys.is_some());
+    assert!(by_toys.samples["multijet"].mixing.is_some());
 }
 
-/// The reference as a limit, with one of two keys that exclude each other.
-fn limit(either: &str) -> toml::Table {
+/// The reference as a limit, with one of two keys that exclude each other, and without some tables
+/// of its background.
+fn limit(either: &str, without: &[&str]) -> toml::Table {
     let tables = "parameters samples systematics channels observed measurement";
     let mut table = with_tables(&tables.split(' ').collect::<Vec<_>>());
     table["experiment"]["method"] = "limit".into();
     table["parameters"]["mu"]["fit"] = "linear".into();
+    let background = table["samples"]["multijet"].as_table_mut().unwrap();
+    background.retain(|name, _| !without.contains(&name));
     let own =
         "experiment data regions parameters samples systematics channels observed measurement";
     table.retain(|name, _| own.split(' ').any(|own| own == name));

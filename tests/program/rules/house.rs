@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// The rooms of `src`, files and folders, each below all that it may know.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "error",
     "events",
     "statistics",
@@ -26,6 +26,7 @@ const ROOMS: [&str; 18] = [
     "workspace",
     "workflow",
     "backgrounds",
+    "mixing",
     "measurement",
     "cli",
 ];

@@ -1,0 +1,3 @@
+mod goldens;
+mod parents;
+mod training_statistics;
